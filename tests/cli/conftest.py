@@ -1,0 +1,37 @@
+"""Runs commands in this process, with the errors that `sottovoce.cli.main` would print."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner
+
+from sottovoce.cli import cli
+from sottovoce.errors import SottovoceError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+@pytest.fixture
+def run() -> Callable[..., Outcome]:
+    """Give ``run("check", path)``: any exception that is no sentence for the user is raised."""
+
+    def invoke(*arguments: object) -> Outcome:
+        result = CliRunner().invoke(cli, [str(each) for each in arguments])
+        error = result.exception
+        if error is None or isinstance(error, SystemExit):
+            return Outcome(result.exit_code, result.stdout, result.stderr)
+        if not isinstance(error, SottovoceError):
+            raise error
+        return Outcome(1, result.stdout, f"{result.stderr}Error: {error}\n")
+
+    return invoke
