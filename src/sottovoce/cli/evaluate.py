@@ -1,0 +1,258 @@
+"""`sottovoce evaluate`: estimates against questionnaires, as tables, JSON and a report.
+
+Owns the command. The arithmetic is `evaluation`'s and the page is `report`'s.
+"""
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.table import Table
+
+from sottovoce.cli.console import (
+    EXISTING_FILE,
+    example,
+    force_option,
+    free_path,
+    json_option,
+    next_step,
+    print_json,
+    stdout,
+)
+from sottovoce.errors import DataError, require
+
+if TYPE_CHECKING:
+    from sottovoce.evaluation import Evaluation, Pairing
+    from sottovoce.instruments import Instrument
+
+REPORT, FIGURES, PAIRS = "report.html", "evaluation.json", "pairs.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What the command was asked for."""
+
+    scores: Path
+    labels: Path
+    people: Path | None
+    out: Path
+    instrument: str | None
+    look_back: float | None
+    seed: int
+    simulated: bool
+
+    def command(self) -> str:
+        """Give the command line that repeats this evaluation, with file names only."""
+        parts = ["sottovoce", "evaluate", self.scores.name, self.labels.name]
+        parts += ["--people", self.people.name] if self.people else []
+        parts += ["--out", self.out.name or "."]
+        parts += ["--instrument", self.instrument] if self.instrument else []
+        parts += [] if self.look_back is None else ["--look-back", f"{self.look_back:g}"]
+        parts += ["--seed", str(self.seed)] if self.seed else []
+        return shlex.join([*parts, "--simulated"] if self.simulated else parts)
+
+
+@click.command(
+    epilog=example(
+        "sottovoce evaluate scores.jsonl labels.jsonl --out evaluation",
+        "sottovoce evaluate scores.jsonl labels.jsonl --people people.jsonl --out evaluation",
+        "sottovoce evaluate scores.jsonl labels.jsonl --out evaluation --json | jq .metrics",
+    )
+)
+@click.argument("scores", type=EXISTING_FILE)
+@click.argument("labels", type=EXISTING_FILE)
+@click.option(
+    "--people",
+    type=EXISTING_FILE,
+    help='Columns about people ({"user_id", ...} a line) for tables by group.',
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the results."
+)
+@click.option("--instrument", help="The questionnaire, where the scores hold several.")
+@click.option(
+    "--look-back",
+    type=float,
+    metavar="DAYS",
+    help="Longest time from an estimate to a questionnaire.  [default: the questionnaire's own]",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--simulated", is_flag=True, help="The people are invented: the report says so.")
+@json_option
+@force_option
+def evaluate(as_json: bool, force: bool, **asked: Any) -> None:
+    """Compare SCORES with LABELS: metrics with intervals, tables by severity and group, a report.
+
+    Each questionnaire is held against the person's latest estimate that ends before it. Abstained
+    and unmatched ones are counted. In tables by group, ages stand in bands that begin at 18, 30,
+    45 and 60, other numbers in quarters; texts of more than 20 kinds are left out.
+
+    Writes report.html, evaluation.json and pairs.jsonl into the folder; none of them holds a word
+    of any conversation.
+    """
+    request = _Request(**asked)
+    for module in ("matplotlib", "jinja2"):
+        require(module, what="the report", extra="report")
+    if request.out.is_file():
+        raise DataError("this is a file", path=request.out, fix="name a folder")
+    free_path(request.out, force=force)
+    evaluation, pairing = _evaluated(request)
+    result = _record(request, evaluation, pairing)
+    _write(request, evaluation, pairing, result)
+    if as_json:
+        print_json(result)
+    else:
+        _print_tables(evaluation, pairing, request.out)
+    next_step(shlex.join(["python", "-m", "webbrowser", str(request.out / REPORT)]))
+
+
+def _evaluated(request: _Request) -> tuple["Evaluation", "Pairing"]:
+    """Read, pair and evaluate."""
+    from sottovoce.evaluation import Settings, read_people
+    from sottovoce.evaluation import evaluate as judge
+    from sottovoce.evaluation.groups import people_columns
+
+    pairing, used = _paired(request)
+    users = [pair.estimate.user_id for pair in pairing.pairs]
+    people = read_people(request.people) if request.people else {}
+    evaluation = judge(
+        [pair.response.total for pair in pairing.pairs],
+        [pair.estimate for pair in pairing.pairs],
+        users,
+        people_columns(people, users),
+        instrument=used,
+        settings=Settings(seed=request.seed),
+    )
+    return evaluation, pairing
+
+
+def _record(request: _Request, evaluation: "Evaluation", pairing: "Pairing") -> dict[str, Any]:
+    """Give what evaluation.json holds and `--json` prints."""
+    from sottovoce.report import installed_versions
+
+    return {
+        **evaluation.as_dict(),
+        "pairing": pairing.as_dict(),
+        "simulated": request.simulated,
+        "versions": installed_versions("matplotlib", "jinja2"),
+        "command": request.command(),
+        "report": str(request.out / REPORT),
+    }
+
+
+def _paired(request: _Request) -> tuple["Pairing", "Instrument"]:
+    """Read both files and pair them; a pairing without a pair is an error that says why."""
+    from sottovoce.conversations import read_labels
+    from sottovoce.estimates import read_scores
+    from sottovoce.evaluation import match
+    from sottovoce.instruments import instrument
+
+    scores = list(read_scores(request.scores))
+    found = sorted({each.instrument for each in scores})
+    if request.instrument is None and len(found) > 1:
+        raise DataError(
+            f"the scores are of {' and '.join(found)}",
+            path=request.scores,
+            field="instrument",
+            fix="choose one with --instrument",
+        )
+    used = instrument(request.instrument or found[0])
+    chosen = [each for each in scores if instrument(each.instrument).key == used.key]
+    if not chosen:
+        raise DataError(
+            f"no score is of {used.key}", path=request.scores, fix="choose another --instrument"
+        )
+    look_back = used.look_back_days if request.look_back is None else request.look_back
+    pairing = match(chosen, read_labels(request.labels), look_back)
+    if not pairing.pairs:
+        reasons = "; ".join(f"{count}: {why}" for why, count in pairing.unmatched_labels.items())
+        raise DataError(
+            f"no questionnaire could be paired with a score ({reasons})",
+            path=request.labels,
+            fix="score the chats with sottovoce score --at LABELS, or give a longer --look-back",
+        )
+    return pairing, used
+
+
+def _write(
+    request: _Request, evaluation: "Evaluation", pairing: "Pairing", result: dict[str, Any]
+) -> None:
+    """Write the three files; the report last, as it needs the most."""
+    from sottovoce.conversations import write_json_lines
+    from sottovoce.report import Provenance, Report, write_report
+
+    times = [pair.response.completed_at for pair in pairing.pairs]
+    request.out.mkdir(parents=True, exist_ok=True)
+    write_json_lines(request.out / PAIRS, (pair.as_dict() for pair in pairing.pairs))
+    figures = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=2)
+    (request.out / FIGURES).write_text(figures + "\n", encoding="utf-8")
+    report = Report(
+        title=f"{evaluation.instrument.title} estimates against questionnaires",
+        evaluation=evaluation,
+        cohort=request.labels.name,
+        simulated=request.simulated,
+        pairing=pairing,
+        period=(min(times), max(times)),
+        provenance=Provenance(versions=result["versions"], commands=(request.command(),)),
+    )
+    write_report(request.out / REPORT, report)
+
+
+def _print_tables(evaluation: "Evaluation", pairing: "Pairing", out: Path) -> None:
+    """Print the result: all metrics, error by severity, who is not counted."""
+    from sottovoce.evaluation.record import metric_title
+
+    console = stdout()
+    level = f"{evaluation.settings.level:.0%} interval"
+    table = _table(
+        f"{evaluation.instrument.title}: {evaluation.n_scored} scored of "
+        f"{evaluation.n_rows} pairs, {evaluation.n_people} people"
+    )
+    for name in ("Metric", "Value", level, "n"):
+        table.add_column(name, justify="left" if name == "Metric" else "right")
+    missing: dict[str, list[str]] = {}
+    for key, figure in evaluation.figures.items():
+        if figure.reason:
+            reason = figure.reason if figure.computed else f"not computed: {figure.reason}"
+            missing.setdefault(reason, []).append(key)
+        table.add_row(metric_title(key), figure.number(), figure.interval(), str(figure.n))
+    console.print(table)
+    for reason, keys in missing.items():
+        console.print(f"{', '.join(keys)}: {reason}", markup=False, soft_wrap=True)
+    if evaluation.bands:
+        console.print(_band_table(evaluation))
+    for title, reasons in (
+        ("Abstained", evaluation.abstentions),
+        ("Questionnaires without an estimate", pairing.unmatched_labels),
+        ("Estimates without a questionnaire", pairing.unmatched_scores),
+    ):
+        for reason, count in reasons.items():
+            console.print(f"{title}: {count}, {reason}", markup=False)
+    for note in evaluation.notes:
+        console.print(note, markup=False)
+    console.print(f"Report: {out / REPORT}", markup=False, soft_wrap=True)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _band_table(evaluation: "Evaluation") -> Table:
+    table = _table("Error by severity band")
+    table.add_column("Band")
+    for name in ("n", "MAE", "Bias", "Coverage"):
+        table.add_column(name, justify="right")
+    for row in evaluation.bands:
+        cells = []
+        for key in ("mae", "bias", "coverage"):
+            figure = row.figures.get(key)
+            cells.append(
+                "" if figure is None else f"{figure.number()}\n{figure.interval()}".strip()
+            )
+        name = f"{row.band} ({row.lower}–{row.upper})"
+        table.add_row(name, str(row.n - row.abstained), *cells)
+    return table

@@ -1,0 +1,368 @@
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests.browser import rendered, sideways
+from tests.made import cohort, estimate, response
+
+from sottovoce import errors
+from sottovoce.errors import MissingExtraError
+from sottovoce.evaluation import Predictions, Settings, compare, evaluate, match
+from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
+from sottovoce.report.canvas import cleaned
+
+FEW = Settings(resamples=200)
+NASTY = '<script>alert("x")</script> & $\\frac{1}{0}$ 深い'
+
+
+def full(n: int = 80) -> Report:
+    """A report in which every section has something to show."""
+    totals, estimates, users = cohort(n)
+    scores = np.array([each.score if each.score is not None else 0.0 for each in estimates])
+    curves = {level: (scores - 12 * level, scores + 12 * level) for level in (0.5, 0.8)}
+    groups = {
+        "gender": ["woman" if number % 3 else "man" for number in range(n)],
+        NASTY: [NASTY if number % 2 else "plain" for number in range(n)],
+        "rare": ["few" if number < 4 else "many" for number in range(n)],
+        "story": [f"word {number}" for number in range(n)],
+    }
+    evaluation = evaluate(
+        totals,
+        Predictions.of(estimates, curves),
+        users,
+        groups,
+        instrument="phq-9",
+        settings=FEW,
+    )
+    predictions = {
+        "mean": [10.9] * n,
+        "Sottovoce": [each.score for each in estimates],
+        NASTY: [total / 2 + 5 for total in totals],
+    }
+    labels = [response(user, total) for user, total in zip(users, totals, strict=True)]
+    return Report(
+        title="Estimates on made-up people",
+        evaluation=evaluation,
+        cohort="made-up people",
+        simulated=True,
+        comparison=compare(
+            totals, predictions, users, reference="Sottovoce", instrument="phq-9", settings=FEW
+        ),
+        predictor_notes={NASTY: NASTY},
+        pairing=match(estimates, [*labels, response("nobody")], 14),
+        period=(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 6, 2, tzinfo=UTC)),
+        examples=(
+            Example("Ada", ("I sleep a lot.", NASTY), estimate("ada", 11.0), 12, "Jokes."),
+            Example("Ben", (), estimate("ben", None), 6),
+        ),
+        limits=(NASTY,),
+        provenance=Provenance(
+            installed_versions("matplotlib", "no-such-package"),
+            (f"sottovoce evaluate '{NASTY}'",),
+            datetime(2025, 7, 1, tzinfo=UTC),
+            {"hardware": "two cores"},
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return full()
+
+
+@pytest.fixture(scope="module")
+def page(report, tmp_path_factory):
+    return write_report(tmp_path_factory.mktemp("report") / "report.html", report)
+
+
+@pytest.fixture(scope="module")
+def text(page) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+class Outline(HTMLParser):
+    """What a reader or a screen reader meets: tags, ids, headings and words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def found(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def said(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+# The file ----------------------------------------------------------------------------------------
+
+
+def test_the_file_asks_the_network_for_nothing(text):
+    assert "http" not in text
+    assert "//" not in re.sub(r"/\*.*?\*/", "", text)
+    assert not Outline(text).found("link")
+    assert not Outline(text).found("script")
+
+
+def test_the_same_report_is_the_same_file(page, report, tmp_path):
+    assert write_report(tmp_path / "again.html", report).read_text("utf-8") == page.read_text(
+        "utf-8"
+    )
+
+
+def test_text_from_the_caller_is_escaped(text):
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
+
+
+def test_ids_are_unique_and_anchors_lead_somewhere(text):
+    outline = Outline(text)
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    anchors = {each["href"] for each in outline.found("a")}
+    assert {anchor.removeprefix("#") for anchor in anchors} <= set(ids)
+    uses = {each["href"].removeprefix("#") for each in outline.found("use")}
+    assert uses <= set(ids)
+
+
+def test_a_report_never_says_nan(text):
+    assert not re.search(r"\bnan\b|\binf\b|None", Outline(text).said)
+
+
+def test_a_failed_report_leaves_the_old_one_and_no_half_file(report, tmp_path, monkeypatch):
+    def full_disk(self, target):
+        raise OSError
+
+    (tmp_path / "report.html").write_text("old", encoding="utf-8")
+    monkeypatch.setattr("pathlib.Path.replace", full_disk)
+    with pytest.raises(OSError):  # noqa: PT011 - any
+        write_report(tmp_path / "report.html", report)
+    assert [path.read_text("utf-8") for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(report, tmp_path, monkeypatch):
+    def missing(module, *, what, extra):
+        raise MissingExtraError(what, f"pip install 'sottovoce[{extra}]'")
+
+    monkeypatch.setattr("sottovoce.report.page.require", missing)
+    with pytest.raises(errors.MissingExtraError, match=r"pip install 'sottovoce\[report\]'"):
+        write_report(tmp_path / "report.html", report)
+
+
+# What it says ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "Simulated cohort.",
+        "made-up",
+        "On average an estimate lies",
+        "never a diagnosis",
+        "A total cannot clear suicide risk",
+        "1 March 2025 to 2 June 2025",
+        "too little conversation",
+        "no estimate for this person",
+        "Suppressed, fewer than 10 people each: few.",
+        "No table by story: 80 different values, more than 20.",
+        "not computed: the estimates are all the same",
+        "200 resamples",
+        "two cores",
+        "not installed",
+        "Jokes.",
+        "none: too little conversation",
+    ],
+)
+def test_the_report_says(text, phrase):
+    assert phrase in Outline(text).said
+
+
+def test_the_headline_figures_are_those_of_the_evaluation(text, report):
+    said = Outline(text).said
+    for key in ("mae", "rmse", "r", "auc_10", "coverage", "width"):
+        figure = report.evaluation.figures[key]
+        assert figure.number() in said
+        assert figure.interval() in said
+    assert f"n = {report.evaluation.n_scored}" in said.replace("\u00a0", " ")
+
+
+def test_every_cut_off_stands_in_its_table_with_its_positives(text, report):
+    said = Outline(text).said
+    for row in report.evaluation.cut_offs:
+        assert f"≥ {row.cut_off} {row.positives} {row.auc.number()}" in said
+
+
+def test_differences_whose_interval_leaves_out_zero_are_bold(text, report):
+    bold = re.findall(r'class="clear">([^<]*)<', text)
+    expected = [
+        figure.number(2, sign=True)
+        for row in report.comparison.rows
+        for figure in row.differences.values()
+        if figure.lower is not None and (figure.lower > 0 or figure.upper < 0)
+    ]
+    assert bold == expected
+    assert expected
+
+
+# Whom it serves ----------------------------------------------------------------------------------
+
+
+def test_figures_have_a_label_and_tables_a_caption_and_scopes(text):
+    outline = Outline(text)
+    drawings = outline.found("svg")
+    assert len(drawings) == 9
+    assert all(each["role"] == "img" and each["aria-label"] for each in drawings)
+    assert all(each.get("scope") in ("row", "col") for each in outline.found("th"))
+    assert len(outline.found("caption")) == len(outline.found("table"))
+    assert outline.found("html")[0]["lang"] == "en"
+
+
+def test_headings_go_down_one_step_at_a_time(text):
+    levels = [int(tag[1]) for tag, _ in Outline(text).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(deeper <= level + 1 for level, deeper in pairwise(levels))
+
+
+# What vanishes ------------------------------------------------------------------------------------
+
+
+def sections(text: str) -> set[str]:
+    return {str(each["id"]) for each in Outline(text).found("section")}
+
+
+def test_sections_without_content_do_not_appear(report, tmp_path):
+    totals, estimates, users = cohort(40)
+    bare = evaluate(
+        totals, [each.score for each in estimates], users, instrument="phq-9", settings=FEW
+    )
+    text = write_report(tmp_path / "bare.html", Report("Bare", bare)).read_text(encoding="utf-8")
+    assert sections(text) == {
+        "result",
+        "severity",
+        "cut-offs",
+        "accounting",
+        "limits",
+        "provenance",
+    }
+    assert "Simulated" not in text
+    ids = {"#" + name for name in sections(text)}
+    assert {each["href"] for each in Outline(text).found("a")} <= ids | {"#result"}
+
+
+def test_a_full_report_has_every_section(text):
+    assert sections(text) == {
+        "result",
+        "comparison",
+        "severity",
+        "cut-offs",
+        "intervals",
+        "people",
+        "groups",
+        "accounting",
+        "limits",
+        "provenance",
+    }
+
+
+@pytest.mark.parametrize(
+    ("totals", "scores", "reason"),
+    [
+        ([3, 12, 20], [4.0, 10.0, 18.0], "too few people (3, at least 10 are needed)"),
+        ([number % 28 for number in range(40)], [None] * 40, "every estimate abstained"),
+        ([number % 28 for number in range(40)], [float("nan")] * 40, "not a finite number"),
+    ],
+)
+def test_a_report_of_nothing_computed_draws_nothing_and_says_why(totals, scores, reason, tmp_path):
+    result = evaluate(totals, scores, range(len(totals)), instrument="phq-9", settings=FEW)
+    table = compare(
+        totals, {"a": scores, "b": scores}, range(len(totals)), reference="a",
+        instrument="phq-9", settings=FEW,
+    )  # fmt: skip
+    report = Report("Nothing", result, comparison=table)
+    text = write_report(tmp_path / "report.html", report).read_text(encoding="utf-8")
+    assert reason in Outline(text).said
+    assert not Outline(text).found("svg")
+
+
+def test_one_class_draws_no_auc(tmp_path):
+    result = evaluate([0, 1] * 20, [1.0, 2.0] * 20, range(40), instrument="phq-9", settings=FEW)
+    text = write_report(tmp_path / "report.html", Report("Low", result)).read_text("utf-8")
+    assert "cut-offs" not in sections(text)
+
+
+def test_predictions_beyond_the_range_and_many_people_can_be_drawn(tmp_path):
+    totals = [number % 28 for number in range(400)]
+    scores = [total * 1.4 - 5 for total in totals]
+    result = evaluate(totals, scores, range(400), instrument="phq-9", settings=FEW)
+    text = write_report(tmp_path / "report.html", Report("Wide", result)).read_text("utf-8")
+    assert "severity" in sections(text)
+
+
+def test_rare_cases_are_drawn_hollow_and_explained(tmp_path):
+    totals = [23] * 3 + [number % 20 for number in range(57)]
+    scores = [total + (number % 5) for number, total in enumerate(totals)]
+    result = evaluate(totals, scores, range(60), instrument="phq-9", settings=FEW)
+    text = write_report(tmp_path / "report.html", Report("Rare", result)).read_text("utf-8")
+    assert "without interval" in text
+    assert "no interval: 3 in the smaller class, 5 are needed" in Outline(text).said
+
+
+@pytest.mark.parametrize("key", ["gad-7", "phq-8"])
+def test_another_instrument_draws_its_own_range(key, tmp_path):
+    totals = [number % 20 for number in range(60)]
+    estimates = [estimate(str(n), float(total), instrument=key) for n, total in enumerate(totals)]
+    result = evaluate(totals, estimates, range(60), instrument=key, settings=FEW)
+    example = Example("Ada", (), estimates[3], 4)
+    text = write_report(tmp_path / "report.html", Report("Other", result, examples=(example,)))
+    said = Outline(text.read_text(encoding="utf-8")).said
+    assert f"{result.instrument.title} total" in said
+    assert "27" not in re.findall(r"on a scale from 0 to (\d+)", said)
+
+
+# Cleaning ----------------------------------------------------------------------------------------
+
+
+def test_cleaning_names_ids_and_drops_addresses():
+    svg = (
+        '<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C" "http://x">'
+        '<svg xmlns="http://a" xmlns:xlink="http://b" width="3pt" height="2pt" viewBox="0 0 3 2"'
+        ' version="1.1"><metadata>http://c</metadata><!-- text --><defs>'
+        '<style type="text/css">*{}</style><path id="m1"/></defs>'
+        '<g clip-path="url(#p1)"><use xlink:href="#m1"/></g></svg>\n'
+    )
+    assert cleaned(svg, "auc", 'a "label"') == (
+        '<svg viewBox="0 0 3 2" role="img" aria-label="a &quot;label&quot;"><defs>'
+        '<path id="auc-m1"/></defs><g clip-path="url(#auc-p1)"><use href="#auc-m1"/></g></svg>'
+    )
+
+
+# In a browser ------------------------------------------------------------------------------------
+
+
+def test_a_browser_shows_the_report(page, report):
+    dom = rendered(page)
+    outline = Outline(dom)
+    assert "http" not in dom
+    assert report.title in outline.said
+    assert len(outline.found("svg")) == 9
+    assert len(outline.found("table")) == len(Outline(page.read_text("utf-8")).found("table"))
+    assert report.evaluation.figures["mae"].number() in outline.said
+    assert "深い" in outline.said
+    assert not outline.found("script")
+
+
+@pytest.mark.parametrize("width", [390, 320, 1280])
+def test_the_page_does_not_scroll_sideways(page, tmp_path, width):
+    assert sideways(page, tmp_path, width=width) <= 0
