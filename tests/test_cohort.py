@@ -165,7 +165,8 @@ def test_no_person_is_in_two_folds(users, n_folds, seed, stratify):
 
 @given(people, st.integers(0, 99))
 def test_no_person_is_on_two_sides_of_a_split(users, seed):
-    parts = split_people(users, {"train": 0.6, "validation": 0.2, "test": 0.2}, seed)
+    shares = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    parts = split_people(users, shares, seed)
     members = [user for part in parts.values() for user in part]
     assert sorted(members) == sorted(set(users))
     assert parts == split_people(
@@ -184,3 +185,17 @@ def test_stratified_folds_have_like_means():
 def test_shares_that_do_not_add_up_are_refused():
     with pytest.raises(DataError, match="add up"):
         split_people(["ada"], {"train": 0.5}, 0)
+
+
+def test_a_look_back_beyond_the_calendar_reaches_its_beginning():
+    first = Message("user", "once", datetime(1, 1, 1, tzinfo=UTC))
+    for days in (14, 1e6, 1e300):
+        rules = WindowRules(look_back_days=days, min_user_messages=1, min_user_words=0)
+        window = window_before("ada", [first], datetime(1, 1, 2, tzinfo=UTC), rules)
+        assert window.messages == (first,)
+
+
+def test_a_message_in_the_last_second_of_the_calendar_has_no_window_after_it():
+    last = Message("user", "never", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    with pytest.raises(DataError, match="end of the calendar"):
+        newest_window("ada", [last], EASY)

@@ -1,0 +1,154 @@
+"""Where the shared data lies, how features are kept, and how a table is printed and saved.
+
+Owns what all benchmarks have in common. Shared human text is read from its folder and never
+copied: what is kept outside the repository are numbers, filed under a hash of text and model.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from safetensors.numpy import load_file, save_file
+
+from sottovoce.backbones import Backbone, cache_folder
+from sottovoce.cohort import Window
+from sottovoce.features import Features, Pooling, pooled_states
+from sottovoce.model_input import Rendering, render, tokenizer_fingerprint
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every benchmark takes."""
+
+    as_json: bool
+    save: bool
+
+
+def options(description: str) -> Options:
+    """Read the command line of a benchmark."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results/")
+    given = parser.parse_args()
+    return Options(given.json, given.save)
+
+
+def shared_folder(name: str) -> Path:
+    """Give a folder of the shared data, or say clearly what to set and stop."""
+    root = Path(os.environ.get("SOTTOVOCE_SHARED_DATA", "../shared/data"))
+    folder = root / name
+    if not folder.is_dir():
+        sys.exit(
+            f"Error: {folder} is not there; set SOTTOVOCE_SHARED_DATA to the folder that holds "
+            f"{name} (the data are not part of the project)."
+        )
+    return folder
+
+
+def hardware() -> str:
+    """Describe the machine in a line."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0].partition(":")[2].strip() if names else model
+    return f"{os.cpu_count()} CPU cores ({model}), no GPU, Python {platform.python_version()}"
+
+
+def features(
+    backbone: Backbone,
+    windows: Sequence[Window],
+    rendering: Rendering,
+    layers: Sequence[int],
+    poolings: Sequence[Pooling],
+) -> Features:
+    """Read windows, or take what was read before from the cache outside the repository."""
+    inputs = [
+        render(window, backbone.tokenizer, rendering, backbone.max_length) for window in windows
+    ]
+    digest = hashlib.sha256()
+    for part in (
+        backbone.fingerprint,
+        tokenizer_fingerprint(backbone.tokenizer),
+        rendering.fingerprint,
+        str((list(layers), list(poolings))),
+        *(str(each.segments) for each in inputs),
+    ):
+        digest.update(part.encode())
+    file = cache_folder() / "benchmarks" / f"{digest.hexdigest()}.safetensors"
+    if file.is_file():
+        kept = load_file(file)
+        return {pooling: kept[pooling] for pooling in poolings}
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"Reading with {backbone.name}", total=len(inputs))
+        read = pooled_states(
+            backbone,
+            inputs,
+            layers,
+            poolings,
+            lambda done, _total: bar.update(task, completed=done),
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({str(pooling): states for pooling, states in read.items()}, file)
+    return read
+
+
+def show(name: str, title: str, rows: Sequence[dict[str, Any]], given: Options) -> None:
+    """Print rows as a table, or as one JSON object; save both with the date and hardware."""
+    result = {"hardware": hardware(), "rows": list(rows)}
+    if given.as_json:
+        print(json.dumps(result, allow_nan=False))
+    else:
+        console = Console()
+        table = Table(title=title, title_justify="left")
+        for column in _columns(rows):
+            table.add_column(column, justify="left" if column == "name" else "right")
+        for row in rows:
+            table.add_row(*[_cell(row.get(column)) for column in _columns(rows)])
+        console.print(table)
+        console.print(result["hardware"], style="dim")
+    if given.save:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.md").write_text(_markdown(title, rows), "utf-8")
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+
+
+def _markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
+    columns = _columns(rows)
+    lines = [
+        f"# {title}",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {hardware()}",
+        "",
+        "| " + " | ".join(columns) + " |",
+        "|" + "---|" * len(columns),
+        *("| " + " | ".join(_cell(row.get(c)) for c in columns) + " |" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_cell(each) for each in value) + "]"
+    return str(value)

@@ -1,0 +1,208 @@
+"""The one artefact of an estimator: a JSON record and a safetensors file.
+
+Owns what must be kept together so that training and scoring cannot come apart (window rules,
+rendering, backbone, tokenizer, body, calibrator) and refuses parts that do not fit. Does not load
+backbones nor score.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sottovoce.cohort import WindowRules
+from sottovoce.conformal import PredictiveDistribution
+from sottovoce.errors import DataError, ModelError
+from sottovoce.instruments import instrument
+from sottovoce.model_input import Rendering
+from sottovoce.probe import Choice, Probe
+from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+
+FORMAT_VERSION = 1
+RECORD_FILE = "estimator.json"
+TENSOR_FILE = "estimator.safetensors"
+
+Tensors = dict[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """An estimator without its backbone.
+
+    Parameters
+    ----------
+    settings
+        What it was made with.
+    probe
+        The fitted body.
+    distribution
+        The calibrator.
+    fingerprints
+        Of `backbone`, `tokenizer` and `rendering` at training time.
+    training
+        Facts of the training: numbers of people and windows.
+    """
+
+    settings: EstimatorSettings
+    probe: Probe
+    distribution: PredictiveDistribution
+    fingerprints: Mapping[str, str]
+    training: Mapping[str, Any]
+
+    @property
+    def tensors(self) -> Tensors:
+        """Everything numeric, by name."""
+        return {
+            "probe.mean": self.probe.mean,
+            "probe.scale": self.probe.scale,
+            "probe.weights": self.probe.weights,
+            "probe.intercept": np.array([self.probe.intercept]),
+            "calibrator.residuals": self.distribution.residuals,
+        }
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything else, as JSON values."""
+        return {
+            "format": "sottovoce-estimator",
+            "format_version": FORMAT_VERSION,
+            "settings": asdict(self.settings),
+            "body": {"kind": "probe", **asdict(self.probe.choice)},
+            "fingerprints": dict(self.fingerprints),
+            "training": dict(self.training),
+            "tensors_sha256": _tensor_hash(self.tensors),
+        }
+
+    @property
+    def model_id(self) -> str:
+        """Body, backbone and a hash of record and tensors."""
+        record = json.dumps(self.record, sort_keys=True).encode()
+        digest = hashlib.sha256(record).hexdigest()[:12]
+        return f"probe-{Path(self.settings.backbone.name).name}-{digest}"
+
+
+def write_artefact(artefact: Artefact, folder: Path) -> None:
+    """Write `estimator.json` and `estimator.safetensors`."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(artefact.tensors, folder / TENSOR_FILE)
+    record = {**artefact.record, "model_id": artefact.model_id}
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    (folder / RECORD_FILE).write_text(text, "utf-8")
+
+
+def read_artefact(folder: Path) -> Artefact:
+    """Read an artefact from its folder or from a run folder's `model/`.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or damaged, or the parts do not fit; the sentence says which.
+    """
+    if not (folder / RECORD_FILE).is_file() and (folder / "model" / RECORD_FILE).is_file():
+        folder = folder / "model"
+    for name in (RECORD_FILE, TENSOR_FILE):
+        if not (folder / name).is_file():
+            raise ModelError(
+                f"{folder}: {name} is missing; name a folder that sottovoce train wrote, or copy "
+                "it anew"
+            )
+    record = _read_record(folder)
+    tensors = _read_tensors(folder)
+    try:
+        return _rebuild(record, tensors)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ModelError(
+            f"{folder}: the estimator's record is incomplete ({error}); copy it anew"
+        ) from None
+    except DataError as error:
+        raise ModelError(
+            f"{folder}: the estimator's record does not hold together ({error}); copy it anew"
+        ) from None
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((folder / RECORD_FILE).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise ModelError(f"{folder}: {RECORD_FILE} is damaged; copy it anew") from None
+    found = record.get("format_version") if isinstance(record, dict) else None
+    if found != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder}: the estimator has format {found}, this version reads format "
+            f"{FORMAT_VERSION}; train again or install the version that wrote it"
+        )
+    assert isinstance(record, dict)
+    return record
+
+
+def _read_tensors(folder: Path) -> Tensors:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(folder / TENSOR_FILE)
+    except (OSError, SafetensorError, KeyError, TypeError):  # the last two: no number type of numpy
+        raise ModelError(f"{folder}: {TENSOR_FILE} is damaged; copy it anew") from None
+
+
+def refuse_mismatch(what: str, expected: str, found: str) -> None:
+    """Raise ModelError naming the part whose fingerprint is not the one of training."""
+    if expected != found:
+        raise ModelError(
+            f"the {what} is not the one that the estimator was trained with (expected "
+            f"{expected[:12]}…, found {found[:12]}…); restore it or train again"
+        )
+
+
+def _rebuild(record: dict[str, Any], tensors: Tensors) -> Artefact:
+    refuse_mismatch("set of weights", record["tensors_sha256"], _tensor_hash(tensors))
+    settings = _settings_from(record["settings"])
+    refuse_mismatch(
+        "rendering", record["fingerprints"]["rendering"], settings.rendering.fingerprint
+    )
+    body = record["body"]
+    probe = Probe(
+        Choice(body["pooling"], body["layer"], body["penalty"]),
+        tensors["probe.mean"],
+        tensors["probe.scale"],
+        tensors["probe.weights"],
+        float(tensors["probe.intercept"][0]),
+    )
+    distribution = PredictiveDistribution.from_residuals(tensors["calibrator.residuals"])
+    artefact = Artefact(settings, probe, distribution, record["fingerprints"], record["training"])
+    refuse_mismatch("record", record["model_id"], artefact.model_id)
+    return artefact
+
+
+def _settings_from(record: dict[str, Any]) -> EstimatorSettings:
+    rendering, probe = record["rendering"], record["probe"]
+    return EstimatorSettings(
+        instrument=instrument(record["instrument"]).key,
+        rules=WindowRules(**record["rules"]),
+        rendering=Rendering(**{**rendering, "roles": tuple(rendering["roles"])}),
+        backbone=BackboneSettings(**record["backbone"]),
+        probe=ProbeSettings(
+            tuple(probe["poolings"]),
+            tuple(probe["layers"]),
+            tuple(probe["penalties"]),
+            probe["n_folds"],
+        ),
+        coverage=record["coverage"],
+        seed=record["seed"],
+    )
+
+
+def _tensor_hash(tensors: Tensors) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,65 @@
+"""`sottovoce train`: a recipe becomes a run folder. Owns the command; the work is `train`'s."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from sottovoce.cli.console import (
+    EXISTING_FILE,
+    example,
+    force_option,
+    free_path,
+    json_option,
+    next_step,
+    print_json,
+    progress_bar,
+    stdout,
+)
+
+
+@click.command(
+    epilog=example(
+        "sottovoce train recipes/smollm2-probe.yaml --out runs/probe",
+        "sottovoce train my-recipe.yaml --out runs/mine --json | jq .metrics.mae",
+    )
+)
+@click.argument("recipe", type=EXISTING_FILE)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@force_option
+@json_option
+def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
+    """Train an estimator by RECIPE and keep everything needed to repeat it.
+
+    The folder holds the recipe, environment.json, data.json, the model, out-of-fold
+    predictions.jsonl, metrics.json, report.html and MODEL_CARD.md.
+    """
+    from sottovoce.recipe import read_recipe
+    from sottovoce.train import train as run_training
+
+    read_recipe(recipe)
+    free_path(out, force=force)
+    with progress_bar("Reading windows") as advance:
+        run = run_training(recipe, out, advance)
+    evaluation = run.evaluation
+    if as_json:
+        print_json(
+            {
+                "run": str(out),
+                "model_id": run.estimator.model_id,
+                "metrics": evaluation.as_dict()["metrics"],
+            }
+        )
+    else:
+        choice = run.estimator.artefact.probe.choice
+        stdout().print(
+            f"{run.estimator.model_id}: {evaluation.n_people} people, layer {choice.layer}, "
+            f"{choice.pooling}, penalty {choice.penalty:g}; out of fold "
+            + ", ".join(
+                f"{key} {evaluation.figures[key].text()}"
+                for key in ("mae", "r")
+                if evaluation.figures[key].computed
+            ),
+            soft_wrap=True,
+        )
+    next_step(f"sottovoce score chats.jsonl --model {shlex.quote(str(out))} --out scores.jsonl")

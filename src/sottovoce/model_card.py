@@ -1,0 +1,98 @@
+"""The model card that every run leaves, in Hugging Face form.
+
+Owns its sentences. Draws only what the evaluation measured. Does not compute.
+"""
+
+from pathlib import Path
+
+from sottovoce.estimator import Estimator
+from sottovoce.evaluation import Evaluation
+
+_CARD = """---
+library_name: sottovoce
+license: other
+tags: [depression-severity, {instrument}, simulated-data-{simulated}]
+---
+
+# {model_id}
+
+Estimates the {title} total ({low}-{high} points) of a person from what they wrote in conversation
+with an AI companion over the last {days:g} days, with a {coverage:.0%} prediction interval and a
+probability at every cut-off. Method after Tieleman et al. 2026, arXiv:2606.17973, in its smallest
+form: a frozen backbone and a linear probe, not the study's fine-tuned 27B model.
+
+**It supports clinicians and researchers; it never diagnoses.** A total cannot clear suicide risk:
+risk language needs a separate, faster path.
+
+## What it is
+| | |
+|---|---|
+| backbone | {backbone} ({fingerprint}…) |
+| reads | {roles} messages, {layout} layout, up to {tokens} tokens |
+| body | ridge on {pooling} of layer {layer}, penalty {penalty:g} per feature |
+| abstains | below {messages} user messages or {words} user words in the window |
+| questionnaire wording in the chat | {leaks} |
+
+## Trained on
+{people} people, {windows} windows.{simulated_note}
+
+## Out-of-fold results
+Each training person was scored by folds that did not hold them; intervals are 95% bootstrap
+intervals over people.
+
+| metric | value |
+|---|---|
+{rows}
+
+These people chose layer and penalty. A test on people of the intended population, by group, is
+owed before any use; `sottovoce evaluate` makes it.
+
+## Limits
+One language (English). Other apps, other populations and other ways of talking are untested.
+Estimates are drawn towards the mean of the training people: the ends of the scale are
+under-stated. Depends on how much a person lets on.
+"""
+
+
+def write_model_card(
+    path: Path, estimator: Estimator, evaluation: Evaluation, *, simulated: bool
+) -> None:
+    """Write the card of an estimator and its out-of-fold evaluation."""
+    settings, choice = estimator.settings, estimator.artefact.probe.choice
+    used = estimator.instrument
+    figures = {key: figure for key, figure in evaluation.figures.items() if figure.computed}
+    text = _CARD.format(
+        instrument=used.key,
+        simulated="yes" if simulated else "no",
+        model_id=estimator.model_id,
+        title=used.title,
+        low=used.minimum,
+        high=used.maximum,
+        days=settings.rules.look_back_days,
+        coverage=settings.coverage,
+        backbone=_shown(settings.backbone.name),
+        fingerprint=estimator.artefact.fingerprints["backbone"][:12],
+        roles=" and ".join(settings.rendering.roles),
+        layout=settings.rendering.layout,
+        tokens=settings.rendering.max_tokens,
+        pooling=choice.pooling,
+        layer=choice.layer,
+        penalty=choice.penalty,
+        messages=settings.rules.min_user_messages,
+        words=settings.rules.min_user_words,
+        leaks={"remove": "removed", "flag": "kept and counted", "exclude": "window excluded"}[
+            settings.rules.leaks
+        ],
+        people=estimator.artefact.training["people"],
+        windows=estimator.artefact.training["windows"],
+        simulated_note=" **Simulated people; never evidence of clinical accuracy.**"
+        if simulated
+        else "",
+        rows="\n".join(f"| {key} | {figure.text()} |" for key, figure in figures.items()),
+    )
+    path.write_text(text, "utf-8")
+
+
+def _shown(backbone: str) -> str:
+    """Give a hub id or wheel as it is, and of a folder its name: whose machine it was is private."""
+    return Path(backbone).name if Path(backbone).is_absolute() else backbone

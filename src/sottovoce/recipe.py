@@ -1,0 +1,271 @@
+"""A recipe: one YAML file that says what is trained on what.
+
+Owns the file's form, its validation (all mistakes told at once, near-miss keys suggested) and its
+translation into settings. Does not read data or train.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sottovoce import bundled
+from sottovoce.backbones import WHEELS
+from sottovoce.cohort import LeakPolicy, WindowRules
+from sottovoce.conversations import Role
+from sottovoce.errors import DataError, RecipeError
+from sottovoce.features import Pooling
+from sottovoce.instruments import instrument
+from sottovoce.model_input import Layout, Rendering
+from sottovoce.probe import PENALTIES
+from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+
+BUNDLED = "bundled"
+"""Written instead of a path: the simulated cohort that comes with the package."""
+
+PLACES = (("data", "chats"), ("data", "labels"), ("data", "people"), ("backbone", "name"))
+"""Keys that may name a file or folder; a relative one counts from the recipe's folder."""
+
+LONGEST_LOOK_BACK = 36525
+"""Days, a hundred years: no conversation is older, and the calendar of Python ends somewhere."""
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """Where the people come from: canonical files, or `bundled`."""
+
+    chats: Text
+    labels: Text | None = None
+    people: Text | None = None
+    split: Text | None = None
+
+
+class WindowSection(_Section):
+    """See `cohort.WindowRules`."""
+
+    look_back_days: float = Field(14.0, gt=0, le=LONGEST_LOOK_BACK)
+    min_user_messages: int = Field(5, ge=1)
+    min_user_words: int = Field(45, ge=0)
+    leaks: LeakPolicy = "remove"
+
+
+class InputSection(_Section):
+    """See `model_input.Rendering`."""
+
+    roles: tuple[Role, ...] = ("user",)
+    layout: Layout = "chat"
+    max_tokens: int = Field(4096, ge=1)
+
+    @field_validator("roles")
+    @classmethod
+    def _user_is_read(cls, roles: tuple[Role, ...]) -> tuple[Role, ...]:
+        if "user" not in roles:
+            raise ValueError("user must be among them")
+        return roles
+
+
+class BackboneSection(_Section):
+    """See `backbones.load_backbone`."""
+
+    name: Text
+    revision: Text | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+class ProbeSection(_Section):
+    """See `settings.ProbeSettings`; `all` is written for no layers, and means every one."""
+
+    poolings: tuple[Pooling, ...] = Field(("mean", "message_mean"), min_length=1)
+    layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    penalties: tuple[float, ...] = Field(PENALTIES, min_length=1)
+    folds: int = Field(5, ge=2)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _all_or_some(cls, layers: object) -> object:
+        if layers == "all":
+            return ()
+        if not isinstance(layers, list) or not layers:
+            raise ValueError("write all, or a list of layers such as [12, 18]")
+        return layers
+
+    @field_validator("penalties")
+    @classmethod
+    def _above_zero(cls, penalties: tuple[float, ...]) -> tuple[float, ...]:
+        if min(penalties) <= 0:
+            raise ValueError("every penalty must be above 0")
+        return penalties
+
+
+class Recipe(_Section):
+    """A whole recipe, valid in itself; whether its files exist is seen when it runs."""
+
+    name: Text
+    instrument: str = "phq-9"
+    data: DataSection
+    windows: WindowSection = WindowSection()
+    input: InputSection = InputSection()
+    backbone: BackboneSection
+    probe: ProbeSection = ProbeSection()
+    coverage: float = Field(0.9, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+    @field_validator("instrument")
+    @classmethod
+    def _known(cls, key: str) -> str:
+        try:
+            return instrument(key).key
+        except DataError as error:
+            raise ValueError(f"not known; {error.fix}") from None
+
+    @field_validator("data")
+    @classmethod
+    def _labels_are_named(cls, data: DataSection) -> DataSection:
+        if data.chats != BUNDLED and data.labels is None:
+            raise ValueError("labels are missing; name the labels.jsonl")
+        if data.chats == BUNDLED and (data.labels or data.people):
+            raise ValueError("the bundled cohort brings its labels and people; leave them out")
+        if data.chats == BUNDLED and data.split not in (None, "train"):
+            raise ValueError("the bundled cohort is trained on its split train only")
+        if data.split is not None and data.chats != BUNDLED and data.people is None:
+            raise ValueError("a split needs people, the people.jsonl with a column split")
+        return data
+
+    @property
+    def settings(self) -> EstimatorSettings:
+        """The recipe as settings of an estimator."""
+        return EstimatorSettings(
+            instrument=self.instrument,
+            rules=WindowRules(**self.windows.model_dump()),
+            rendering=Rendering(**self.input.model_dump()),
+            backbone=BackboneSettings(**self.backbone.model_dump()),
+            probe=ProbeSettings(
+                self.probe.poolings,
+                self.probe.layers,
+                self.probe.penalties,
+                self.probe.folds,
+            ),
+            coverage=self.coverage,
+            seed=self.seed,
+        )
+
+    def settings_in(self, folder: Path) -> EstimatorSettings:
+        """Give the settings of a recipe that stands in a folder.
+
+        A backbone that is a folder beside the recipe is named by its whole path, so that the
+        estimator finds it from wherever it is used later.
+        """
+        settings = self.settings
+        beside = backbone_beside(self.backbone.name, folder)
+        if beside is None:
+            return settings
+        return replace(settings, backbone=replace(settings.backbone, name=str(beside)))
+
+    def files(self, folder: Path) -> dict[str, Path]:
+        """Give the data files by their key, relative paths counted from the recipe's folder."""
+        if self.data.chats == BUNDLED:
+            return {"chats": bundled.CHATS, "labels": bundled.LABELS, "people": bundled.PEOPLE}
+        named = {
+            "chats": self.data.chats,
+            "labels": self.data.labels,
+            "people": self.data.people if self.data.split else None,
+        }
+        return {key: folder / name for key, name in named.items() if name is not None}
+
+
+def backbone_beside(name: str, folder: Path) -> Path | None:
+    """Give the whole path of a backbone that is a folder, counted from the recipe's folder."""
+    beside = folder / name
+    return beside.resolve() if name not in WHEELS and beside.is_dir() else None
+
+
+def recipe_for(path: Path, folder: Path) -> str:
+    """Give the text of a valid recipe as it has to stand in another folder.
+
+    Word for word where no path in it is relative; otherwise without comments, each relative path
+    counted from that folder.
+    """
+    text = path.read_text("utf-8")
+    raw, moved = yaml.safe_load(text), False
+    for section, key in PLACES:
+        name = raw[section].get(key)
+        if name is None or name == BUNDLED or Path(name).is_absolute():
+            continue
+        if section == "data" or backbone_beside(name, path.parent):
+            raw[section][key] = os.path.relpath((path.parent / name).resolve(), folder.resolve())
+            moved = True
+    return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True) if moved else text
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and validate a recipe.
+
+    Raises
+    ------
+    RecipeError
+        Naming every mistake at once, with the nearest valid key where one was misspelt.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"{path}: the recipe cannot be read ({error.strerror}); check the name"
+        ) from None
+    except _NOT_YAML as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise RecipeError(f"{path}: not YAML{where}; correct it") from None
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of keys; start from recipes/")
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        mistakes = [_mistake(each) for each in _apart(error.errors())]
+        count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise RecipeError(f"{path}: {count}: " + "; ".join(mistakes)) from None
+
+
+_NOT_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
+"""What PyYAML raises: its own error, and bare ones for values such as the date 2025-99-99."""
+
+
+def _apart(errors: Sequence[Any]) -> list[Any]:
+    """Leave out that a list is too short where one of its entries was wrong."""
+    entries = {error["loc"][:-1] for error in errors}
+    return [each for each in errors if each["type"] != "too_short" or each["loc"] not in entries]
+
+
+def _mistake(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1]), n=1)
+        return f"{place} is not a key" + (f", did you mean {near[0]}?" if near else "")
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    if error["type"] == "model_type":
+        return f"{place}: write a mapping of keys"
+    if error["type"] == "tuple_type":
+        return f"{place}: write a list"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message[:1].lower()}{message[1:]}"
+
+
+def _keys(place: tuple[Any, ...]) -> list[str]:
+    """Keys that a section knows."""
+    section: type[BaseModel] = Recipe
+    for part in place:
+        annotation = section.model_fields[str(part)].annotation
+        kinds = [annotation, *get_args(annotation)]
+        section = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+    return list(section.model_fields)

@@ -1,0 +1,80 @@
+"""Scoring a file of any length: people come in one after the other and leave as estimates.
+
+Owns the order of work: person by person, a few at a time, so that memory does not grow with the
+number of people. Does not know where the estimates go.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from sottovoce.cohort import Window, newest_window, timeline, window_before
+from sottovoce.estimates import Estimate
+from sottovoce.estimator import Estimator
+from sottovoce.histories import Histories, History
+from sottovoce.progress import Advance, silent
+
+PEOPLE_AT_ONCE = 32
+"""People whose windows are read together: enough to group texts of like length into batches."""
+
+
+def score_file(
+    estimator: Estimator,
+    chats: str | Path,
+    *,
+    at: str | Path | None = None,
+    coverage: float | None = None,
+    advance: Advance = silent,
+) -> Iterator[Estimate]:
+    """Estimate every person of a chat file.
+
+    Parameters
+    ----------
+    estimator
+        Its window rules decide what is read.
+    chats
+        Canonical `chats.jsonl`, in any order.
+    at
+        Canonical `labels.jsonl`: give one estimate for the window strictly before each
+        questionnaire of the estimator's instrument, instead of one for each person's newest
+        window. The answers themselves are not looked at.
+    coverage
+        Of the intervals; the estimator's by default.
+    advance
+        Called with people done and their number.
+
+    Yields
+    ------
+    Estimate
+        People in the order of the file, questionnaires in the order of time.
+
+    Raises
+    ------
+    DataError
+        Before the first estimate, if either file cannot be used.
+    """
+    with Histories(chats, at) as people:
+        total, done = len(people), 0
+        advance(0, total)
+        visitor = iter(people)
+        while some := tuple(islice(visitor, PEOPLE_AT_ONCE)):
+            windows = list(_windows(some, estimator, before_questionnaires=at is not None))
+            yield from estimator.score(windows, coverage=coverage)
+            done += len(some)
+            advance(done, total)
+
+
+def _windows(
+    people: Iterable[History], estimator: Estimator, *, before_questionnaires: bool
+) -> Iterator[Window]:
+    for history in people:
+        messages = timeline(history.conversations)
+        if not before_questionnaires:
+            if messages:
+                yield newest_window(history.user_id, messages, estimator.rules)
+            continue
+        for response in history.responses:
+            if response.instrument == estimator.settings.instrument:
+                yield window_before(
+                    history.user_id, messages, response.completed_at, estimator.rules
+                )

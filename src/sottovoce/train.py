@@ -1,0 +1,236 @@
+"""Training from a recipe: a run folder that is enough to repeat the run.
+
+Owns reading the recipe's data, fitting, and what the folder holds: recipe, environment, data
+record, model, out-of-fold predictions, metrics, report, model card. Does not know the arithmetic
+of any of them.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sottovoce import bundled
+from sottovoce.cohort import Cohort, build_cohort
+from sottovoce.conversations import (
+    Conversation,
+    QuestionnaireResponse,
+    read_chats,
+    read_json_lines,
+    read_labels,
+    write_json_lines,
+)
+from sottovoce.errors import DataError, RecipeError
+from sottovoce.estimates import estimate_record
+from sottovoce.estimator import Estimator, Fit
+from sottovoce.evaluation import Evaluation, evaluate
+from sottovoce.instruments import instrument
+from sottovoce.model_card import write_model_card
+from sottovoce.progress import Advance, silent
+from sottovoce.recipe import BUNDLED, Recipe, read_recipe, recipe_for
+from sottovoce.report import Provenance, Report, installed_versions, write_report
+
+RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
+"""The run folder's own recipe, from which the run is repeated; and what it ran on."""
+
+VERSIONED = ("torch", "transformers", "safetensors", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a training left behind: its folder, the estimator, its out-of-fold evaluation."""
+
+    folder: Path
+    estimator: Estimator
+    evaluation: Evaluation
+
+
+def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -> Run:
+    """Train by a recipe and keep the run.
+
+    Parameters
+    ----------
+    recipe_file
+        YAML; relative paths in it count from its folder.
+    out
+        Run folder; replaced if it is one already. Written beside the target and moved into place,
+        so that it is there whole or not at all.
+    advance
+        Called with windows read and their number.
+
+    Raises
+    ------
+    RecipeError, DataError, ModelError
+        In one sentence each.
+    """
+    recipe_file, out = Path(recipe_file), Path(out)
+    recipe = read_recipe(recipe_file)
+    with _whole_folder(out) as partial:
+        cohort = load_cohort(recipe, recipe_file.parent)
+        settings = recipe.settings_in(recipe_file.parent)
+        fit = Estimator.fit(cohort.windows, settings, advance=advance)
+        evaluation = _write_run(partial, recipe_file, recipe, cohort, fit)
+    return Run(out, fit.estimator, evaluation)
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """Give a folder beside the target that takes its place when everything went well.
+
+    Only a run is ever replaced: a folder that holds other things is left alone.
+    """
+    target = out.resolve()
+    if target.is_dir() and any(target.iterdir()) and not _is_run(target):
+        raise DataError(
+            "the folder holds other things than a run", path=out, fix="name another output"
+        )
+    if target.exists() and not target.is_dir():
+        raise DataError("this is a file", path=out, fix="name a folder")
+    partial = target.with_name(target.name + ".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DataError(
+            f"the run folder cannot be made ({reason})", path=out, fix="name another output"
+        ) from None
+    try:
+        yield partial
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_run(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (RECIPE, ENVIRONMENT))
+
+
+def load_cohort(recipe: Recipe, folder: Path) -> Cohort:
+    """Read the recipe's people and cut their windows.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be used, or too few windows are left; says what was left out and why.
+    """
+    rules, used = recipe.settings.rules, instrument(recipe.instrument)
+    files = recipe.files(folder)
+    chats: Iterable[Conversation]
+    labels: Iterable[QuestionnaireResponse]
+    if recipe.data.chats == BUNDLED:
+        chats, labels = bundled.conversations("train"), bundled.labels("train")
+    else:
+        wanted = _people_of_split(recipe, files)
+        chats = (c for c in read_chats(files["chats"]) if wanted is None or c.user_id in wanted)
+        labels = (r for r in read_labels(files["labels"]) if wanted is None or r.user_id in wanted)
+    cohort = build_cohort(chats, labels, rules, used)
+    people = len(set(cohort.users))
+    if people < recipe.probe.folds:
+        reasons = "; ".join(f"{count}: {why}" for why, count in cohort.left_out.items())
+        raise DataError(
+            f"{people} people are left to train on, {recipe.probe.folds} folds need as many"
+            + (f" (left out: {reasons})" if reasons else ""),
+            path=files["labels"],
+            fix="look at the files with sottovoce check",
+        )
+    return cohort
+
+
+def _people_of_split(recipe: Recipe, files: Mapping[str, Path]) -> frozenset[str] | None:
+    if recipe.data.split is None:
+        return None
+    path = files["people"]
+    rows = [row for _, row in read_json_lines(path) if isinstance(row, dict)]
+    wanted = frozenset(
+        str(row["user_id"])
+        for row in rows
+        if row.get("split") == recipe.data.split and "user_id" in row
+    )
+    if not wanted:
+        raise RecipeError(f"{path}: nobody has the split named in data.split; correct the name")
+    return wanted
+
+
+def _write_run(
+    folder: Path, recipe_file: Path, recipe: Recipe, cohort: Cohort, fit: Fit
+) -> Evaluation:
+    estimates = fit.held_out_estimates(cohort.windows)
+    evaluation = evaluate(cohort.totals, estimates, cohort.users, instrument=recipe.instrument)
+    simulated = recipe.data.chats == BUNDLED
+    environment = _environment()
+    (folder / RECIPE).write_text(recipe_for(recipe_file, folder), "utf-8")
+    _write_json(folder / ENVIRONMENT, environment)
+    _write_json(folder / "data.json", _data_record(recipe, recipe_file.parent, cohort))
+    fit.estimator.save_pretrained(folder / "model")
+    write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
+    candidates = [
+        {"pooling": each.pooling, "layer": each.layer, "penalty": each.penalty, "mae": error}
+        for each, error in fit.fitted.errors.items()
+    ]
+    _write_json(
+        folder / "metrics.json",
+        {"out_of_fold": evaluation.as_dict(), "simulated": simulated, "candidates": candidates},
+    )
+    times = [window.end for window in cohort.windows]
+    report = Report(
+        title=f"{evaluation.instrument.title} estimator {recipe.name}: out-of-fold evaluation",
+        evaluation=evaluation,
+        cohort=bundled.NAME + ", split train" if simulated else Path(recipe.data.chats).name,
+        simulated=simulated,
+        period=(min(times), max(times)),
+        limits=(
+            "These are the training people, each scored by folds that did not hold them. They "
+            "chose pooling, layer and penalty; a test on other people is still owed.",
+        ),
+        provenance=Provenance(
+            versions=environment["versions"],
+            commands=(f"sottovoce train {recipe_file.name} --out {folder.stem}",),
+        ),
+    )
+    write_report(folder / "report.html", report)
+    write_model_card(folder / "MODEL_CARD.md", fit.estimator, evaluation, simulated=simulated)
+    return evaluation
+
+
+def _data_record(recipe: Recipe, folder: Path, cohort: Cohort) -> dict[str, Any]:
+    """Which data it was, by checksum, and what became of it; no id and no text."""
+    return {
+        "files": {
+            key: {"name": path.name, "sha256": _sha256(path)}
+            for key, path in recipe.files(folder).items()
+        },
+        "windows": len(cohort.windows),
+        "people": len(set(cohort.users)),
+        "left_out": dict(cohort.left_out),
+        "leaks": dict(cohort.leaks),
+        "total_mean": round(float(cohort.totals.mean()), 3),
+        "total_sd": round(float(cohort.totals.std(ddof=1)), 3),
+    }
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "versions": installed_versions(*VERSIONED),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", "utf-8")

@@ -1,0 +1,55 @@
+"""No test reaches the network, and tiny backbones are made once a session."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from tests import recipes, tiny
+
+# Read when torch is first imported. With two threads the small batched triangular solves of
+# Qwen3.5's linear attention take 3 s instead of 0.02 s on a CPU.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_connect = socket.socket.connect
+
+
+def _only_here(self, address):
+    host = address[0] if isinstance(address, tuple) else "127.0.0.1"
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        raise AssertionError("a test tried to reach the network")
+    return _connect(self, address)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    monkeypatch.setattr(socket.socket, "connect", _only_here)
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory) -> Path:
+    return tiny.save_qwen(tmp_path_factory.mktemp("qwen"))
+
+
+@pytest.fixture(scope="session")
+def tiny_composite_qwen(tmp_path_factory) -> Path:
+    return tiny.save_composite_qwen(tmp_path_factory.mktemp("composite"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory) -> Path:
+    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tiny_qwen) -> Path:
+    """A run folder trained by the real command's code, beside the files it was trained on.
+
+    Tests read it and never change it: `shutil.copytree` gives one to break.
+    """
+    from sottovoce.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    recipes.write_people(folder)
+    recipe = recipes.write_recipe(folder, tiny_qwen)
+    return train(recipe, folder / "run").folder

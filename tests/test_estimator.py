@@ -1,0 +1,202 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from tests import tiny
+
+from sottovoce.artefact import RECORD_FILE, TENSOR_FILE
+from sottovoce.cohort import Window, WindowRules
+from sottovoce.conformal import PredictiveDistribution
+from sottovoce.errors import DataError, ModelError
+from sottovoce.estimator import Estimator
+from sottovoce.instruments import PHQ_9
+from sottovoce.model_input import Rendering
+from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+
+WINDOWS = tiny.labelled_windows(40)
+
+
+def settings_for(folder, **changes):
+    fields = {
+        "backbone": BackboneSettings(str(folder)),
+        "probe": ProbeSettings(("mean", "message_mean", "last")),
+        "rendering": Rendering(("user", "assistant"), "turns"),
+        "rules": WindowRules(min_user_messages=2, min_user_words=5),
+    }
+    return EstimatorSettings(**(fields | changes))
+
+
+@pytest.fixture(scope="module")
+def fit(tiny_qwen):
+    return Estimator.fit(WINDOWS, settings_for(tiny_qwen))
+
+
+@pytest.fixture
+def saved(fit, tmp_path):
+    return fit.estimator.save_pretrained(tmp_path / "model")
+
+
+def test_a_random_qwen_learns_what_the_made_up_people_repeat(fit):
+    totals = np.array([window.total for window in WINDOWS])
+    assert np.corrcoef(fit.held_out, totals)[0, 1] > 0.5
+    error = np.abs(fit.held_out - totals).mean()
+    assert error < np.abs(totals - totals.mean()).mean()
+
+
+def test_an_estimate_is_never_a_bare_number(fit):
+    for estimate in fit.estimator.score(WINDOWS[:5]):
+        assert 0 <= estimate.lower <= estimate.score <= estimate.upper <= 27
+        assert set(estimate.p_at_least) == set(PHQ_9.cut_offs)
+        assert estimate.band == PHQ_9.band(estimate.score).name
+        assert estimate.coverage == 0.9
+        assert estimate.n_messages == 6
+        assert not estimate.abstained
+
+
+def test_the_interval_follows_the_coverage_asked_for(fit):
+    narrow, wide = (fit.estimator.score(WINDOWS[:5], coverage=each) for each in (0.5, 0.9))
+    for inner, outer in zip(narrow, wide, strict=True):
+        assert outer.lower <= inner.lower <= inner.upper <= outer.upper
+        assert inner.score == outer.score
+        assert (inner.coverage, outer.coverage) == (0.5, 0.9)
+
+
+def test_a_window_with_a_reason_is_abstained_in_its_place(fit):
+    barred = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "0 user messages, 2 are needed")
+    first, middle, last = fit.estimator.score([WINDOWS[0], barred, WINDOWS[1]])
+    assert (first.user_id, last.user_id) == (WINDOWS[0].user_id, WINDOWS[1].user_id)
+    assert middle.abstained
+    assert middle.reason == "0 user messages, 2 are needed"
+    assert (middle.score, middle.lower, middle.band, middle.p_at_least) == (None, None, None, {})
+
+
+def test_only_abstentions_need_no_backbone(saved):
+    lost = Estimator.from_pretrained(saved)
+    barred = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "too little")
+    assert [each.abstained for each in lost.score([barred])] == [True]
+    assert lost._backbone is None
+
+
+@pytest.mark.parametrize("folder", ["tiny_qwen", "tiny_composite_qwen", "tiny_bert"])
+def test_saved_and_loaded_it_gives_the_same_numbers(folder, request, tmp_path):
+    path = request.getfixturevalue(folder)
+    estimator = Estimator.fit(WINDOWS, settings_for(path)).estimator
+    loaded = Estimator.from_pretrained(estimator.save_pretrained(tmp_path / "model"))
+    assert loaded.settings == estimator.settings
+    assert loaded.model_id == estimator.model_id
+    before, after = estimator.predict(WINDOWS), loaded.predict(WINDOWS)
+    np.testing.assert_allclose(after, before, atol=1e-4)  # shortened backbone, float32
+
+
+def test_the_same_data_and_seed_give_the_same_estimator(fit, tiny_qwen):
+    again = Estimator.fit(WINDOWS, settings_for(tiny_qwen))
+    assert again.estimator.model_id == fit.estimator.model_id
+    other = Estimator.fit(WINDOWS[:-1], settings_for(tiny_qwen))
+    assert other.estimator.model_id != fit.estimator.model_id
+
+
+def test_the_artefact_is_json_and_safetensors_only(saved):
+    assert sorted(path.name for path in saved.iterdir()) == [RECORD_FILE, TENSOR_FILE]
+    record = json.loads((saved / RECORD_FILE).read_text("utf-8"))
+    assert set(record["fingerprints"]) == {"backbone", "tokenizer", "rendering"}
+    assert record["settings"]["rules"]["look_back_days"] == 14
+
+
+def test_a_run_folder_is_as_good_as_its_model(saved, tmp_path):
+    assert Estimator.from_pretrained(tmp_path).model_id == Estimator.from_pretrained(saved).model_id
+
+
+def test_out_of_fold_estimates_do_not_use_the_residuals_of_their_own_fold(fit):
+    estimates = fit.held_out_estimates(WINDOWS)
+    totals = np.array([window.total for window in WINDOWS])
+    residuals = totals - fit.held_out
+    for row in (0, 17, 39):
+        others = PredictiveDistribution.from_residuals(residuals[fit.folds != fit.folds[row]])
+        lower, upper = others.interval([fit.held_out[row]], 0.9, PHQ_9)
+        assert (estimates[row].lower, estimates[row].upper) == (lower[0], upper[0])
+
+
+def edited(folder, change):
+    """Change the record in place."""
+    record = json.loads((folder / RECORD_FILE).read_text("utf-8"))
+    change(record)
+    (folder / RECORD_FILE).write_text(json.dumps(record), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda r: r.update(format_version=9), "has format 9, this version reads format 1"),
+        (lambda r: r["settings"]["rendering"].update(layout="plain"), "the rendering is not"),
+        (lambda r: r["settings"]["rules"].update(look_back_days=7), "the record is not"),
+        (lambda r: r["body"].update(layer=1), "the record is not|layer"),
+        (lambda r: r["settings"].pop("rules"), "incomplete"),
+        (lambda r: r["settings"].update(instrument="bdi"), "instrument"),
+    ],
+)
+def test_a_record_that_was_edited_is_refused(saved, change, sentence):
+    with pytest.raises((ModelError, DataError), match=sentence):
+        Estimator.from_pretrained(edited(saved, change))
+
+
+def test_tensors_of_another_estimator_are_refused(saved):
+    tensors = load_file(saved / TENSOR_FILE)
+    tensors["probe.weights"] = tensors["probe.weights"] + 1
+    save_file(tensors, saved / TENSOR_FILE)
+    with pytest.raises(ModelError, match="the set of weights is not the one"):
+        Estimator.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("name", [RECORD_FILE, TENSOR_FILE])
+def test_a_damaged_file_is_one_sentence(saved, name):
+    (saved / name).write_bytes(b"{")
+    with pytest.raises(ModelError, match="damaged"):
+        Estimator.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("name", [RECORD_FILE, TENSOR_FILE])
+def test_a_missing_file_is_one_sentence(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        Estimator.from_pretrained(saved)
+
+
+def test_another_backbone_under_the_same_name_is_refused(tiny_qwen, tmp_path):
+    folder = shutil.copytree(tiny_qwen, tmp_path / "backbone")
+    estimator = Estimator.fit(WINDOWS, settings_for(folder)).estimator
+    saved = estimator.save_pretrained(tmp_path / "model")
+    tiny.save_qwen(folder, seed=9)
+    with pytest.raises(ModelError, match="the backbone weights is not"):
+        Estimator.from_pretrained(saved).predict(WINDOWS[:1])
+
+
+def test_another_tokenizer_is_refused(tiny_qwen, tmp_path):
+    folder = shutil.copytree(tiny_qwen, tmp_path / "backbone")
+    estimator = Estimator.fit(WINDOWS, settings_for(folder)).estimator
+    saved = estimator.save_pretrained(tmp_path / "model")
+    file = folder / "tokenizer.json"
+    vocabulary = json.loads(file.read_text("utf-8"))
+    ids = vocabulary["model"]["vocab"]
+    ids["a"], ids["b"] = ids["b"], ids["a"]
+    file.write_text(json.dumps(vocabulary), "utf-8")
+    with pytest.raises(ModelError, match="the tokenizer is not"):
+        Estimator.from_pretrained(saved).predict(WINDOWS[:1])
+
+
+def test_a_layer_that_does_not_exist_is_refused(tiny_qwen):
+    with pytest.raises(ModelError, match="layer 5 was asked for, and the backbone has layers 0"):
+        Estimator.fit(WINDOWS, settings_for(tiny_qwen, probe=ProbeSettings(layers=(5,))))
+
+
+def test_windows_with_a_reason_cannot_be_trained_on(tiny_qwen):
+    barred = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "too little")
+    with pytest.raises(DataError, match="1 of 41 windows"):
+        Estimator.fit([*WINDOWS, barred], settings_for(tiny_qwen))
+
+
+def test_fewer_people_than_folds_is_refused(tiny_qwen):
+    with pytest.raises(DataError, match="3 people cannot be split into 5 folds"):
+        Estimator.fit(WINDOWS[:3], settings_for(tiny_qwen))

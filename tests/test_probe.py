@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+
+from sottovoce.probe import PENALTIES, _leave_fold_out, fit_probe
+
+
+def made_up(n=60, width=24, seed=0, noise=1.0):
+    generator = np.random.default_rng(seed)
+    states = generator.normal(size=(n, width)).astype(np.float32) * 3 + 1
+    weights = generator.normal(size=width)
+    totals = states @ weights / 4 + 10 + generator.normal(0, noise, n)
+    folds = np.arange(n) % 5
+    generator.shuffle(folds)
+    return states, totals.astype(np.float64), folds
+
+
+@given(
+    st.integers(12, 60),
+    st.integers(2, 90),
+    st.sampled_from(PENALTIES),
+    st.integers(2, 5),
+    st.integers(0, 9),
+)
+@settings(max_examples=40, deadline=None)
+def test_closed_form_equals_refitting_without_each_fold(n, width, penalty, n_folds, seed):
+    states, totals, _ = made_up(n, width, seed)
+    folds = np.arange(n) % n_folds
+    ((_, held_out),) = _leave_fold_out(states, totals, folds, [penalty])
+    wide = states.astype(np.float64)
+    standard = (wide - wide.mean(0)) / wide.std(0)
+    for fold in range(n_folds):
+        inside = folds == fold
+        ridge = Ridge(alpha=penalty * width).fit(standard[~inside], totals[~inside])
+        np.testing.assert_allclose(held_out[inside], ridge.predict(standard[inside]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "width"), [(60, 24), (24, 60)])
+def test_the_fitted_probe_is_scikit_learns_ridge(n, width):
+    states, totals, folds = made_up(n, width)
+    fitted = fit_probe({"mean": states[:, None]}, [7], totals, folds, [0.3])
+    wide = states.astype(np.float64)
+    standard = (wide - wide.mean(0)) / wide.std(0)
+    ridge = Ridge(alpha=0.3 * width).fit(standard, totals)
+    np.testing.assert_allclose(fitted.probe.predict(states), ridge.predict(standard), atol=1e-6)
+    assert fitted.probe.choice.layer == 7
+
+
+def test_the_layer_that_knows_is_chosen():
+    states, totals, folds = made_up(noise=0.1)
+    noise = np.random.default_rng(1).normal(size=states.shape).astype(np.float32)
+    layers = np.stack([noise, states, noise[::-1]], axis=1)
+    fitted = fit_probe({"mean": layers}, [3, 5, 9], totals, folds)
+    assert fitted.probe.choice.layer == 5
+    assert fitted.errors[fitted.probe.choice] == min(fitted.errors.values())
+    assert len(fitted.errors) == 3 * len(PENALTIES)
+
+
+def test_held_out_scores_do_not_flatter_the_choice():
+    generator = np.random.default_rng(2)
+    noise = generator.normal(size=(60, 40, 8)).astype(np.float32)
+    totals = generator.normal(10, 6, 60)
+    folds = np.arange(60) % 5
+    fitted = fit_probe({"mean": noise}, range(40), totals, folds)
+    honest = np.abs(fitted.held_out - totals).mean()
+    best_of_many = min(fitted.errors.values())
+    baseline = np.abs(totals - totals.mean()).mean()
+    assert best_of_many < honest
+    assert honest > 0.9 * baseline
+
+
+def test_a_held_out_score_does_not_depend_on_the_labels_of_its_own_fold():
+    states, totals, folds = made_up()
+    layers = np.stack([states, states[::-1]], axis=1)
+    first = fit_probe({"mean": layers}, [0, 1], totals, folds, [0.3])
+    changed = totals.copy()
+    changed[folds == 2] = changed[folds == 2][::-1]
+    second = fit_probe({"mean": layers[:, :1]}, [0], changed, folds, [0.3])
+    same = fit_probe({"mean": layers[:, :1]}, [0], totals, folds, [0.3])
+    inside = folds == 2
+    np.testing.assert_allclose(second.held_out[inside], same.held_out[inside], atol=1e-8)
+    assert first.held_out.shape == totals.shape
+
+
+def test_a_constant_feature_does_no_harm():
+    states, totals, folds = made_up()
+    states[:, 0] = 4.0
+    fitted = fit_probe({"mean": states[:, None]}, [0], totals, folds)
+    assert np.isfinite(fitted.probe.predict(states)).all()
