@@ -1,7 +1,11 @@
 """No test reaches the network, and tiny backbones are made once a session."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,22 @@ def tiny_run(tmp_path_factory, tiny_qwen) -> Path:
     recipes.write_people(folder)
     recipe = recipes.write_recipe(folder, tiny_qwen)
     return train(recipe, folder / "run").folder
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    out: Path
+    stdout: str
+    stderr: str
+    result: dict
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory) -> DemoRun:
+    """Run `sottovoce demo` once, in a process of its own, and keep what it printed."""
+    out = tmp_path_factory.mktemp("run") / "demo"
+    command = [sys.executable, "-m", "sottovoce.cli", "demo", "--out", str(out)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    result = json.loads((out / "demo.json").read_text("utf-8"))
+    return DemoRun(out, run.stdout, run.stderr, result)

@@ -169,7 +169,7 @@ def test_another_backbone_under_the_same_name_is_refused(tiny_qwen, tmp_path):
     estimator = Estimator.fit(WINDOWS, settings_for(folder)).estimator
     saved = estimator.save_pretrained(tmp_path / "model")
     tiny.save_qwen(folder, seed=9)
-    with pytest.raises(ModelError, match="the backbone weights is not"):
+    with pytest.raises(ModelError, match="the set of backbone weights is not"):
         Estimator.from_pretrained(saved).predict(WINDOWS[:1])
 
 

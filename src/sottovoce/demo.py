@@ -4,10 +4,12 @@ Owns which predictors stand side by side and what the report shows. Everybody in
 Does not know how the table is printed (`cli`).
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,15 @@ class Demo:
     comparison: Comparison
     report: Path
 
+    def as_dict(self) -> dict[str, Any]:
+        """Give the figures as JSON can hold them."""
+        return {
+            "simulated": True,
+            "comparison": self.comparison.as_dict(),
+            "evaluation": self.evaluation.as_dict(),
+            "report": str(self.report),
+        }
+
 
 def run_demo(out: Path, stage: Stage) -> Demo:
     """Score the bundled test people and set every predictor side by side.
@@ -60,7 +71,7 @@ def run_demo(out: Path, stage: Stage) -> Demo:
     Parameters
     ----------
     out
-        Folder for `scores.jsonl` and `report.html`.
+        Folder for `scores.jsonl`, `demo.json` and `report.html`.
     stage
         Opens a progress bar for each slow step.
 
@@ -101,7 +112,10 @@ def run_demo(out: Path, stage: Stage) -> Demo:
     out.mkdir(parents=True, exist_ok=True)
     write_json_lines(out / "scores.jsonl", map(estimate_record, estimates))
     report = _report(test, estimates, evaluation, comparison)
-    return Demo(evaluation, comparison, write_report(out / "report.html", report))
+    result = Demo(evaluation, comparison, write_report(out / "report.html", report))
+    text = json.dumps(result.as_dict(), indent=2, allow_nan=False)
+    (out / "demo.json").write_text(text + "\n", "utf-8")
+    return result
 
 
 def _cohort(split: bundled.Split, estimator: Estimator) -> Cohort:

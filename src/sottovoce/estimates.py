@@ -132,7 +132,7 @@ def estimate_from(record: object) -> Estimate:
         )
     return Estimate(
         user_id=_text(record, "user_id"),
-        instrument=_text(record, "instrument"),
+        instrument=instrument(_text(record, "instrument")).key,
         window_start=parse_time(record.get("window_start"), field="window_start"),
         window_end=parse_time(record.get("window_end"), field="window_end"),
         score=numbers["score"],

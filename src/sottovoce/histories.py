@@ -6,7 +6,7 @@ the process, a second reads one person's lines at a time. Does not know windows 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +81,11 @@ class Histories:
         query = "select count(distinct user) from line where file = 0"
         return int(self._index.execute(query).fetchone()[0])
 
-    def __iter__(self) -> Iterator[History]:
-        """Visit people in the order of their first conversation in the file."""
+    def __iter__(self) -> Generator[History, None, None]:
+        """Visit people in the order of their first conversation in the file.
+
+        A visit that is broken off has to be closed before the index is.
+        """
         people = self._index.execute(
             "select user from line where file = 0 group by user order by min(number)"
         )

@@ -60,7 +60,6 @@ def write_model_card(
     """Write the card of an estimator and its out-of-fold evaluation."""
     settings, choice = estimator.settings, estimator.artefact.probe.choice
     used = estimator.instrument
-    figures = {key: figure for key, figure in evaluation.figures.items() if figure.computed}
     text = _CARD.format(
         instrument=used.key,
         simulated="yes" if simulated else "no",
@@ -88,11 +87,13 @@ def write_model_card(
         simulated_note=" **Simulated people; never evidence of clinical accuracy.**"
         if simulated
         else "",
-        rows="\n".join(f"| {key} | {figure.text()} |" for key, figure in figures.items()),
+        rows="\n".join(
+            f"| {key} | {figure.text()} |" for key, figure in evaluation.figures.items()
+        ),
     )
     path.write_text(text, "utf-8")
 
 
 def _shown(backbone: str) -> str:
-    """Give a hub id or wheel as it is, and of a folder its name: whose machine it was is private."""
+    """Give a hub id or wheel as it is, of a folder only its name: where it lay is private."""
     return Path(backbone).name if Path(backbone).is_absolute() else backbone

@@ -5,6 +5,7 @@ number of people. Does not know where the estimates go.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -53,10 +54,9 @@ def score_file(
     DataError
         Before the first estimate, if either file cannot be used.
     """
-    with Histories(chats, at) as people:
+    with Histories(chats, at) as people, closing(iter(people)) as visitor:
         total, done = len(people), 0
         advance(0, total)
-        visitor = iter(people)
         while some := tuple(islice(visitor, PEOPLE_AT_ONCE)):
             windows = list(_windows(some, estimator, before_questionnaires=at is not None))
             yield from estimator.score(windows, coverage=coverage)

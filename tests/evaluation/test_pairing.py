@@ -74,10 +74,14 @@ def test_one_estimate_may_serve_two_questionnaires():
     assert len(match([at(0)], [asked(1), asked(2)], 14).pairs) == 2
 
 
-@pytest.mark.parametrize("days", [0, -1, float("nan")])
+@pytest.mark.parametrize("days", [0, -1, float("nan"), float("inf")])
 def test_a_look_back_that_is_not_above_zero_is_an_error(days):
     with pytest.raises(DataError, match="look-back"):
         match([], [], days)
+
+
+def test_a_look_back_beyond_the_calendar_counts_every_questionnaire_after():
+    assert len(match([at(0)], [asked(9000)], 1e300).pairs) == 1
 
 
 def test_a_pair_tells_numbers_and_no_text():

@@ -4,6 +4,7 @@ Owns the form of what a person sees: data on stdout, progress on stderr. Knows n
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ EXISTING_FILE = click.Path(exists=False, dir_okay=True, path_type=Path)
 """A file that is read: whether it exists is checked where it is opened, so that a missing file
 is a data problem (exit 1) with the same sentence in the library and on the command line."""
 
+PIPED_WIDTH = 100
+"""Columns of a table that goes into a file or a pipe."""
+
 force_option = click.option("--force", is_flag=True, help="Overwrite what stands at the output.")
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print figures as one JSON object."
@@ -33,7 +37,7 @@ def stderr() -> Console:
 
 def stdout() -> Console:
     """Give a console for tables."""
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def print_json(value: dict[str, Any]) -> None:

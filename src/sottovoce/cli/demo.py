@@ -30,7 +30,7 @@ COLUMNS = {"mae": "MAE", "rmse": "RMSE", "r": "r", "auc_10": "AUC ≥10"}
     type=click.Path(path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Folder for scores.jsonl and report.html.",
+    help="Folder for scores.jsonl, demo.json and report.html.",
 )
 @force_option
 @json_option
@@ -45,13 +45,7 @@ def demo(out: Path, force: bool, as_json: bool) -> None:
 
     result = run_demo(out, progress_bar)
     if as_json:
-        print_json(
-            {
-                "comparison": result.comparison.as_dict(),
-                "evaluation": result.evaluation.as_dict(),
-                "report": str(result.report),
-            }
-        )
+        print_json(result.as_dict())
     else:
         _print(result.comparison, result.evaluation)
         stdout().print(f"Report: {result.report}", soft_wrap=True)
@@ -84,7 +78,7 @@ def _scores_table(comparison: "Comparison") -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("predictor", no_wrap=True)
     for title in COLUMNS.values():
-        table.add_column(title, no_wrap=True)
+        table.add_column(title)
     for row in comparison.rows:
         cells = []
         for key in COLUMNS:
@@ -97,8 +91,8 @@ def _scores_table(comparison: "Comparison") -> Table:
 def _differences_table(comparison: "Comparison") -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column(f"minus {comparison.reference}", no_wrap=True)
-    table.add_column("difference in MAE", no_wrap=True)
-    table.add_column("difference in r", no_wrap=True)
+    table.add_column("difference in MAE")
+    table.add_column("difference in r")
     for row in comparison.rows:
         if row.name != comparison.reference:
             cells = [

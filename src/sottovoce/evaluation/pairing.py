@@ -3,6 +3,7 @@
 Owns the pairing rule and its counts. Does not compute any metric.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -90,8 +91,10 @@ def match(
     DataError
         If the look-back is not above 0.
     """
-    if not look_back_days > 0:
-        raise DataError("the look-back is not above 0 days", fix="give days, for example 14")
+    if not 0 < look_back_days < math.inf:
+        raise DataError(
+            "the look-back is not above 0 days, or endless", fix="give days, for example 14"
+        )
     by_person: dict[tuple[str, str], list[Estimate]] = {}
     for estimate in scores:
         by_person.setdefault((estimate.user_id, estimate.instrument), []).append(estimate)
@@ -125,7 +128,7 @@ def match(
 
 def _in_time(estimate: Estimate, response: QuestionnaireResponse, look_back_days: float) -> bool:
     gap = response.completed_at - estimate.window_end
-    return timedelta(0) <= gap <= timedelta(days=look_back_days)
+    return 0 <= gap / timedelta(days=1) <= look_back_days
 
 
 def _latest(

@@ -1,0 +1,92 @@
+import json
+import shutil
+
+import pytest
+from tests import recipes
+
+from sottovoce.estimator import Estimator
+
+
+@pytest.fixture
+def people(tmp_path):
+    recipes.write_people(tmp_path)
+    return tmp_path
+
+
+def test_a_recipe_becomes_a_run_that_is_told_in_one_line(run, people, tiny_qwen):
+    recipe = recipes.write_recipe(people, tiny_qwen)
+    outcome = run("train", recipe, "--out", people / "run")
+    assert outcome.exit_code == 0
+    (line,) = outcome.stdout.splitlines()
+    model_id = Estimator.from_pretrained(people / "run").model_id
+    assert line.startswith(f"{model_id}: 24 people, layer ")
+    assert "out of fold mae " in line
+    assert outcome.stderr.splitlines()[-1] == (
+        f"Next: sottovoce score chats.jsonl --model {people / 'run'} --out scores.jsonl"
+    )
+
+
+def test_json_is_one_object_with_the_metrics(run, people, tiny_qwen):
+    recipe = recipes.write_recipe(people, tiny_qwen)
+    outcome = run("train", recipe, "--out", people / "a run", "--json")
+    printed = json.loads(outcome.stdout)
+    kept = json.loads((people / "a run" / "metrics.json").read_text())
+    assert printed["metrics"] == kept["out_of_fold"]["metrics"]
+    assert printed["metrics"]["mae"]["value"] > 0
+    assert printed["run"] == str(people / "a run")
+    assert printed["model_id"] == Estimator.from_pretrained(people / "a run").model_id
+    assert f"--model '{people / 'a run'}'" in outcome.stderr
+
+
+def test_every_mistake_of_the_recipe_is_told_at_once(run, people):
+    recipe = recipes.write_recipe(people, coverage=2, sead=1)
+    outcome = run("train", recipe, "--out", people / "run")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr == (
+        f"Error: {recipe}: 2 mistakes: coverage: input should be less than 1; "
+        "sead is not a key, did you mean seed?\n"
+    )
+    assert not (people / "run").exists()
+
+
+def test_a_run_is_not_overwritten_unless_it_is_forced(run, people, tiny_run, tiny_qwen):
+    old = shutil.copytree(tiny_run, people / "run")
+    recipe = recipes.write_recipe(people, tiny_qwen, seed=9)
+    outcome = run("train", recipe, "--out", old)
+    assert outcome.exit_code == 1
+    assert "it exists already; add --force" in outcome.stderr
+    assert Estimator.from_pretrained(old).settings.seed == 0
+    assert run("train", recipe, "--out", old, "--force").exit_code == 0
+    assert Estimator.from_pretrained(old).settings.seed == 9
+
+
+def test_force_never_removes_what_is_no_run(run, people):
+    recipe = recipes.write_recipe(people)
+    outcome = run("train", recipe, "--out", people, "--force")
+    assert outcome.exit_code == 1
+    assert "holds other things than a run" in outcome.stderr
+    assert (people / "chats.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["chats.jsonl", "labels.jsonl"])
+def test_missing_data_end_with_one_sentence_and_no_folder(run, people, name):
+    (people / name).unlink()
+    outcome = run("train", recipes.write_recipe(people), "--out", people / "run")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert f"{name}: the file cannot be read" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert not (people / "run").exists()
+    assert not (people / "run.partial").exists()
+
+
+def test_a_backbone_that_is_not_there_ends_with_one_sentence(run, people):
+    recipe = recipes.write_recipe(people, "./no-such-folder")
+    outcome = run("train", recipe, "--out", people / "run")
+    assert outcome.exit_code == 1
+    assert "./no-such-folder: no such folder" in outcome.stderr
+
+
+def test_without_a_folder_the_usage_is_wrong(run, people):
+    outcome = run("train", recipes.write_recipe(people))
+    assert outcome.exit_code == 2
+    assert "Missing option '--out'" in outcome.stderr

@@ -1,0 +1,51 @@
+"""A cohort of tiny.py's people as files, and recipes that train on them in a second."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests import tiny
+
+from sottovoce.conversations import conversation_record, response_record, write_json_lines
+
+PEOPLE = 24
+
+
+def write_people(folder: Path, n: int = PEOPLE) -> tuple[Path, Path]:
+    """Write chats.jsonl, labels.jsonl and people.jsonl; the last third has the split `held`."""
+    windows = tiny.labelled_windows(n)
+    chats, labels = folder / "chats.jsonl", folder / "labels.jsonl"
+    write_json_lines(chats, (conversation_record(tiny.conversation(each)) for each in windows))
+    write_json_lines(labels, (response_record(each.label) for each in windows))
+    rows = [
+        {"user_id": each.user_id, "split": "held" if number >= n * 2 // 3 else "fit"}
+        for number, each in enumerate(windows)
+    ]
+    write_json_lines(folder / "people.jsonl", rows)
+    return chats, labels
+
+
+def recipe(named: Path | str = "a-backbone", /, **changes: Any) -> dict[str, Any]:
+    """Give a recipe; a change of a section is merged into it, None takes a section away."""
+    whole: dict[str, Any] = {
+        "name": "tiny",
+        "data": {"chats": "chats.jsonl", "labels": "labels.jsonl"},
+        "backbone": {"name": str(named)},
+        "probe": {"poolings": ["mean"], "layers": [1, 4], "penalties": [0.1, 1.0], "folds": 3},
+    }
+    whole = copy.deepcopy(whole)
+    for key, change in changes.items():
+        if isinstance(change, dict) and isinstance(whole.get(key), dict):
+            whole[key] |= change
+        elif change is None:
+            del whole[key]
+        else:
+            whole[key] = change
+    return whole
+
+
+def write_recipe(folder: Path, named: Path | str = "a-backbone", /, **changes: Any) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe(named, **changes), sort_keys=False), "utf-8")
+    return path

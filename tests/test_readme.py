@@ -1,0 +1,100 @@
+"""The README's commands run, its Python runs, and its output is what the main job prints."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sottovoce import bundled
+from sottovoce.conversations import (
+    conversation_record,
+    read_chats,
+    read_labels,
+    response_record,
+    write_json_lines,
+)
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+NUMBER = re.compile(r"[+−-]?\d+(?:\.\d+)?")
+TOLERANCE = 0.03
+"""Points, or units of r: what another CPU's float32 may move; seen here: 0."""
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands():
+    return [
+        line.removeprefix("$ ")
+        for block in blocks("console")
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the chats and questionnaires of twelve bundled test people."""
+    place = tmp_path_factory.mktemp("readme")
+    some = sorted(bundled.users("test"))[:12]
+    chats = (each for each in read_chats(bundled.CHATS) if each.user_id in some)
+    labels = (each for each in read_labels(bundled.LABELS) if each.user_id in some)
+    write_json_lines(place / "chats.jsonl", map(conversation_record, chats))
+    write_json_lines(place / "labels.jsonl", map(response_record, labels))
+    return place
+
+
+def test_the_demo_block_is_what_the_demo_prints(demo_run):
+    (shown,) = blocks("text")
+    printed = demo_run.stdout.replace(str(demo_run.out), "demo")
+    assert NUMBER.sub("#", shown).split() == NUMBER.sub("#", printed).split()
+    for expected, found in zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=True):
+        pair = [float(each.replace("−", "-")) for each in (expected, found)]
+        assert pair[0] == pytest.approx(pair[1], abs=TOLERANCE)
+
+
+def test_make_targets_that_the_readme_names_exist():
+    named = set(re.findall(r"`?make ([a-z]+)`?", README))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("command", [each for each in commands() if "sottovoce" in each])
+def test_every_command_of_the_readme_runs(command, folder):
+    if "train" in command:  # takes minutes; test_bundled_estimator.py trains by this very recipe
+        recipe = shlex.split(command)[2]
+        assert (ROOT / recipe).is_file()
+        return
+    arguments = shlex.split(command)[1:]
+    result = subprocess.run(
+        [sys.executable, "-m", "sottovoce.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_python_of_the_readme_runs(folder):
+    (code,) = blocks("python")
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    score, lower, upper, chance = map(float, result.stdout.split())
+    assert 0 <= lower <= score <= upper <= 27
+    assert 0 < chance < 1
+
+
+def test_every_file_that_the_readme_links_exists():
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert links
+    assert all((ROOT / link).exists() for link in links)

@@ -1,0 +1,257 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import recipes
+
+from sottovoce import bundled
+from sottovoce.backbones import WHEELS
+from sottovoce.errors import RecipeError
+from sottovoce.probe import PENALTIES
+from sottovoce.recipe import Recipe, read_recipe, recipe_for
+from sottovoce.settings import EstimatorSettings
+
+SHIPPED = Path(__file__).parents[1] / "recipes"
+
+
+def refused(path) -> str:
+    """Read a recipe that cannot be used and give the sentence without the path before it."""
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path}: ")
+    assert "\n" not in sentence
+    return sentence.removeprefix(f"{path}: ")
+
+
+def wrong(tmp_path, **changes) -> str:
+    return refused(recipes.write_recipe(tmp_path, **changes))
+
+
+def text(tmp_path, written: str) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(written, "utf-8")
+    return path
+
+
+def test_a_recipe_becomes_settings(tmp_path):
+    path = recipes.write_recipe(
+        tmp_path,
+        instrument="GAD7",
+        windows={"look_back_days": 7, "leaks": "flag"},
+        input={"roles": ["user", "assistant"], "layout": "turns"},
+        coverage=0.8,
+        seed=4,
+    )
+    settings = read_recipe(path).settings
+    assert (settings.instrument, settings.coverage, settings.seed) == ("gad-7", 0.8, 4)
+    assert (settings.rules.look_back_days, settings.rules.leaks) == (7.0, "flag")
+    assert (settings.rendering.roles, settings.rendering.layout) == (("user", "assistant"), "turns")
+    assert settings.backbone.name == "a-backbone"
+    assert (settings.probe.layers, settings.probe.n_folds) == ((1, 4), 3)
+
+
+def test_what_a_recipe_leaves_out_is_the_settings_own_default(tmp_path):
+    path = text(tmp_path, "name: a\ndata: {chats: bundled}\nbackbone: {name: smollm2-135m}\n")
+    assert read_recipe(path).settings == EstimatorSettings()
+
+
+def test_all_layers_are_written_as_all(tmp_path):
+    assert read_recipe(recipes.write_recipe(tmp_path, probe={"layers": "all"})).probe.layers == ()
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipes_of_the_repository_are_valid(path):
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.backbone.name in WHEELS
+    assert recipe.probe.penalties == PENALTIES
+
+
+def test_every_mistake_is_told_at_once(tmp_path):
+    sentence = wrong(
+        tmp_path,
+        instrument="mood-99",
+        windos={"look_back_days": 7},
+        windows={"min_user_mesages": 3, "look_back_days": 0, "leaks": "ignore"},
+        input={"roles": ["assistant"]},
+        probe={"folds": 1, "penalties": [0.1, 0], "poolings": ["max"], "layers": [-1]},
+        coverage=1,
+        backbone=None,
+    )
+    assert sentence.startswith("12 mistakes: ")
+    for mistake in (
+        "instrument: not known; use one of phq-9, phq-8, gad-7",
+        "windos is not a key, did you mean windows?",
+        "windows.min_user_mesages is not a key, did you mean min_user_messages?",
+        "windows.look_back_days: input should be greater than 0",
+        "windows.leaks: input should be 'flag', 'remove' or 'exclude'",
+        "input.roles: user must be among them",
+        "probe.folds: input should be greater than or equal to 2",
+        "probe.penalties: every penalty must be above 0",
+        "probe.poolings.0: input should be 'mean', 'message_mean' or 'last'",
+        "probe.layers.0: input should be greater than or equal to 0",
+        "coverage: input should be less than 1",
+        "backbone is missing",
+    ):
+        assert mistake in sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "mistake"),
+    [
+        ({"data": {"chats": "bundled"}}, "data: the bundled cohort brings its labels and people"),
+        ({"data": {"labels": None}}, "data: labels are missing; name the labels.jsonl"),
+        ({"data": {"split": "fit"}}, "data: a split needs people, the people.jsonl"),
+        ({"data": {"chats": ""}}, "data.chats: string should have at least 1 character"),
+        ({"data": 5}, "data: write a mapping of keys"),
+        ({"probe": {"layers": "some"}}, "probe.layers: write all, or a list of layers"),
+        ({"probe": {"layers": []}}, "probe.layers: write all, or a list of layers"),
+        ({"probe": {"poolings": []}}, "probe.poolings: tuple should have at least 1 item"),
+        ({"probe": {"poolings": "mean"}}, "probe.poolings: write a list"),
+        ({"probe": {"penalties": [float("inf")]}}, "probe.penalties.0: input should be a finite"),
+        ({"probe": {"penalties": [float("nan")]}}, "probe.penalties.0: input should be a finite"),
+        ({"windows": {"look_back_days": float("inf")}}, "windows.look_back_days: input should be"),
+        ({"windows": {"look_back_days": 1e9}}, "windows.look_back_days: input should be less"),
+        ({"backbone": {"dtype": "int8"}}, "backbone.dtype: input should be 'float32', 'bfloat16'"),
+        ({"seed": -1}, "seed: input should be greater than or equal to 0"),
+        ({"zzz": 1}, "zzz is not a key"),
+    ],
+)
+def test_one_mistake_is_one_clause(tmp_path, changes, mistake):
+    sentence = wrong(tmp_path, **changes)
+    assert sentence.startswith(f"one mistake: {mistake}")
+
+
+@pytest.mark.parametrize("split", ["test", "unlabelled"])
+def test_the_bundled_cohort_is_trained_on_its_training_split_only(tmp_path, split):
+    data = {"chats": "bundled", "split": split}
+    path = text(tmp_path, yaml.safe_dump({**recipes.recipe(), "data": data}))
+    assert refused(path) == (
+        "one mistake: data: the bundled cohort is trained on its split train only"
+    )
+
+
+def test_the_bundled_cohort_may_name_its_training_split(tmp_path):
+    data = {"chats": "bundled", "split": "train"}
+    path = text(tmp_path, yaml.safe_dump({**recipes.recipe(), "data": data}))
+    assert read_recipe(path).files(tmp_path) == {
+        "chats": bundled.CHATS,
+        "labels": bundled.LABELS,
+        "people": bundled.PEOPLE,
+    }
+
+
+def test_a_missing_file_and_a_folder_say_so(tmp_path):
+    assert "No such file" in refused(tmp_path / "absent.yaml")
+    assert "cannot be read" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "where"),
+    [
+        ("name: [a", " at line 1"),
+        ("name: a\n\tb: c", " at line 2"),
+        ("name: a\nwhen: 2025-99-99", ""),
+        ("seed: !!int many", ""),
+        ("flag: !!bool perhaps", ""),
+        ("when: !!timestamp later", ""),
+        ("a: " + "[" * 5000, ""),
+        ("a: " + "9" * 5000, ""),
+    ],
+)
+def test_what_is_not_yaml_says_where_as_far_as_it_is_known(tmp_path, written, where):
+    assert refused(text(tmp_path, written)) == f"not YAML{where}; correct it"
+
+
+def test_bytes_that_are_no_text_are_not_yaml(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(b"\xff\xfe\x00name")
+    assert refused(path).startswith("not YAML")
+
+
+@pytest.mark.parametrize("written", ["", "[]", "just words", "5"])
+def test_a_recipe_that_is_no_mapping_is_refused(tmp_path, written):
+    assert "a recipe is a mapping of keys" in refused(text(tmp_path, written))
+
+
+def test_no_value_of_a_recipe_enters_the_sentence(tmp_path):
+    sentence = wrong(tmp_path, coverage="xylophonist", probe={"folds": "xylophonist"})
+    assert "xylophonist" not in sentence
+
+
+KEYS = sorted({"name", "sed", *Recipe.model_fields, *recipes.recipe()["probe"]})
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
+def test_whatever_is_written_is_a_recipe_or_one_sentence(tmp_path_factory, changes):
+    path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**recipes.recipe(), **changes}), "utf-8")
+    try:
+        found = read_recipe(path)
+    except RecipeError as error:
+        found = None
+        sentence = str(error)
+    if found is None:
+        assert re.match(r".*: (one mistake|\d+ mistakes): \S", sentence)
+        return
+    assert isinstance(found.settings, EstimatorSettings)
+
+
+def test_files_count_from_the_recipe_s_folder(tmp_path):
+    recipe = read_recipe(recipes.write_recipe(tmp_path, data={"people": "people.jsonl"}))
+    assert recipe.files(tmp_path) == {
+        "chats": tmp_path / "chats.jsonl",
+        "labels": tmp_path / "labels.jsonl",
+    }
+
+
+def test_the_people_of_a_split_are_one_of_the_files(tmp_path):
+    data = {"people": "people.jsonl", "split": "fit"}
+    recipe = read_recipe(recipes.write_recipe(tmp_path, data=data))
+    assert recipe.files(tmp_path)["people"] == tmp_path / "people.jsonl"
+
+
+def test_a_backbone_folder_beside_the_recipe_is_named_whole(tmp_path):
+    (tmp_path / "a-backbone").mkdir()
+    recipe = read_recipe(recipes.write_recipe(tmp_path))
+    assert recipe.settings_in(tmp_path).backbone.name == str((tmp_path / "a-backbone").resolve())
+    assert recipe.settings_in(tmp_path / "elsewhere").backbone.name == "a-backbone"
+
+
+def test_a_wheel_s_backbone_is_never_taken_for_a_folder(tmp_path):
+    (tmp_path / "smollm2-135m").mkdir()
+    recipe = read_recipe(recipes.write_recipe(tmp_path, "smollm2-135m"))
+    assert recipe.settings_in(tmp_path).backbone.name == "smollm2-135m"
+
+
+def test_a_recipe_without_relative_paths_moves_word_for_word(tmp_path):
+    written = "# why\nname: a   # because\ndata: {chats: bundled}\nbackbone: {name: org/model}\n"
+    assert recipe_for(text(tmp_path, written), tmp_path / "run") == written
+
+
+def test_a_recipe_that_moves_finds_its_files_again(tmp_path):
+    (tmp_path / "a-backbone").mkdir()
+    data = {"people": str(tmp_path / "people.jsonl"), "split": "fit"}
+    first = recipes.write_recipe(tmp_path, data=data)
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "recipe.yaml").write_text(recipe_for(first, run), "utf-8")
+    again = read_recipe(run / "recipe.yaml")
+    before = read_recipe(first)
+    for key, path in again.files(run).items():
+        assert path.resolve() == before.files(tmp_path)[key].resolve()
+    assert again.data.people == data["people"]
+    assert again.settings_in(run) == before.settings_in(tmp_path)
