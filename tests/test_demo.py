@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from tests.browser import rendered
 
 from sottovoce.estimates import read_scores
-from tests.browser import rendered
 
 
 def test_the_demo_prints_every_predictor_with_intervals(demo_run):

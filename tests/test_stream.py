@@ -38,7 +38,7 @@ class Reader:
         if self.keep:
             self.windows += windows
         else:
-            self.alive.append(sum(isinstance(each, Window) for each in gc.get_objects()))
+            self.alive.append(sum(type(each) is Window for each in gc.get_objects()))
         chosen = 0.9 if coverage is None else coverage
         return [
             made.estimate(each.user_id, window_end=each.end, coverage=chosen) for each in windows
@@ -128,7 +128,7 @@ def test_memory_does_not_grow_with_the_number_of_people(tmp_path):
     reader = Reader()
     reader.keep = False
     gc.collect()
-    before = sum(isinstance(each, Window) for each in gc.get_objects())
+    before = sum(type(each) is Window for each in gc.get_objects())
     assert sum(1 for _ in score_file(reader, path)) == people
     assert reader.calls == [PEOPLE_AT_ONCE] * 5 + [3]
     assert max(reader.alive) - before <= 2 * PEOPLE_AT_ONCE  # those before go as these come

@@ -233,7 +233,9 @@ class Estimator:
         if self._backbone is None:
             loaded = _load(self.settings.backbone, keep_layers=self.artefact.probe.choice.layer + 1)
             refuse_mismatch(
-                "set of backbone weights", self.artefact.fingerprints["backbone"], loaded.fingerprint
+                "set of backbone weights",
+                self.artefact.fingerprints["backbone"],
+                loaded.fingerprint,
             )
             refuse_mismatch(
                 "tokenizer",

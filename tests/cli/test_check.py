@@ -63,7 +63,7 @@ def test_warnings_alone_end_with_0(run, files):
 
 
 def test_every_mistake_is_told_at_once(run, files, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sottovoce.cli.console.PIPED_WIDTH", 200)
     records = [chat(), chat(role=CANARY), chat(thread="d", timestamp="2025-05-01T15:00:00")]
     chats, labels = files(records, [label(), label(total=28), label("x")])
     outcome = run("check", chats, "--labels", labels)
