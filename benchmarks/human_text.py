@@ -96,8 +96,8 @@ def probe_scores(
             [windows[row] for row in training], seen, layers, settings, backbone
         )
         probe = fit.estimator.artefact.probe
-        states = read[probe.choice.pooling][rows, layers.index(probe.choice.layer)]
-        return np.clip(probe.predict(states), PHQ_9.minimum, PHQ_9.maximum)
+        unseen: Features = {pooling: states[rows] for pooling, states in read.items()}
+        return np.clip(probe.predict(unseen, layers), PHQ_9.minimum, PHQ_9.maximum)
 
     return scores
 

@@ -112,12 +112,12 @@ def show(name: str, title: str, rows: Sequence[dict[str, Any]], given: Options) 
     if given.as_json:
         print(json.dumps(result, allow_nan=False))
     else:
-        console = Console()
+        console = Console(width=None if sys.stdout.isatty() else 120)
         table = Table(title=title, title_justify="left")
         for column in _columns(rows):
             table.add_column(column, justify="left" if column == "name" else "right")
         for row in rows:
-            table.add_row(*[_cell(row.get(column)) for column in _columns(rows)])
+            table.add_row(*[_cell(row, column, "\n") for column in _columns(rows)])
         console.print(table)
         console.print(result["hardware"], style="dim")
     if given.save:
@@ -135,20 +135,23 @@ def _markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
         "",
         "| " + " | ".join(columns) + " |",
         "|" + "---|" * len(columns),
-        *("| " + " | ".join(_cell(row.get(c)) for c in columns) + " |" for row in rows),
+        *("| " + " | ".join(_cell(row, c, " ") for c in columns) + " |" for row in rows),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(key for row in rows for key in row))
+    """Give the columns; an interval (`mae_ci`) stands in the cell of its figure."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return [key for key in keys if not key.endswith("_ci")]
 
 
-def _cell(value: object) -> str:
+def _cell(row: dict[str, Any], column: str, between: str) -> str:
+    value = row.get(column)
     if value is None:
         return "–"
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_cell(each) for each in value) + "]"
-    return str(value)
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    interval = row.get(f"{column}_ci")
+    if not interval:
+        return text
+    return f"{text}{between}[{', '.join(f'{bound:.3f}' for bound in interval)}]"

@@ -72,7 +72,10 @@ def demo_run(tmp_path_factory) -> DemoRun:
     """Run `sottovoce demo` once, in a process of its own, and keep what it printed."""
     out = tmp_path_factory.mktemp("run") / "demo"
     command = [sys.executable, "-m", "sottovoce.cli", "demo", "--out", str(out)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    threads = {"OMP_NUM_THREADS": str(os.cpu_count())}
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | threads
+    )
     assert run.returncode == 0, run.stderr
     result = json.loads((out / "demo.json").read_text("utf-8"))
     return DemoRun(out, run.stdout, run.stderr, result)

@@ -132,7 +132,7 @@ def edited(folder, change):
         (lambda r: r.update(format_version=9), "has format 9, this version reads format 1"),
         (lambda r: r["settings"]["rendering"].update(layout="plain"), "the rendering is not"),
         (lambda r: r["settings"]["rules"].update(look_back_days=7), "the record is not"),
-        (lambda r: r["body"].update(layer=1), "the record is not|layer"),
+        (lambda r: r["body"]["choices"][0].update(layer=1), "the record is not"),
         (lambda r: r["settings"].pop("rules"), "incomplete"),
         (lambda r: r["settings"].update(instrument="bdi"), "instrument"),
     ],

@@ -28,9 +28,12 @@ def card(tmp_path, tiny_run):
 def test_the_card_of_a_run_shows_the_run(tiny_run):
     card = (tiny_run / "MODEL_CARD.md").read_text("utf-8")
     estimator = Estimator.from_pretrained(tiny_run)
-    choice = estimator.artefact.probe.choice
+    best, *_ = choices = estimator.artefact.probe.choices
     assert f"# {estimator.model_id}\n" in card
-    assert f"ridge on mean of layer {choice.layer}, penalty {choice.penalty:g} per feature" in card
+    assert (
+        f"mean of {len(choices)} ridge regressions: layer {best.layer}, mean, {best.penalty:g}; "
+        in card
+    )
     assert "24 people, 24 windows." in card
     mae = json.loads((tiny_run / "metrics.json").read_text())["out_of_fold"]["metrics"]["mae"]
     assert f"| mae | {mae['value']:.2f} [{mae['lower']:.2f}, {mae['upper']:.2f}]" in card

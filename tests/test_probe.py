@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from sottovoce.probe import PENALTIES, _leave_fold_out, fit_probe
+from sottovoce.probe import PENALTIES, Probe, ProbeSearch, _leave_fold_out, fit_probe
+
+ONE = ProbeSearch((0.3,), n_averaged=1)
 
 
 def made_up(n=60, width=24, seed=0, noise=1.0):
@@ -40,21 +42,23 @@ def test_closed_form_equals_refitting_without_each_fold(n, width, penalty, n_fol
 @pytest.mark.parametrize(("n", "width"), [(60, 24), (24, 60)])
 def test_the_fitted_probe_is_scikit_learns_ridge(n, width):
     states, totals, folds = made_up(n, width)
-    fitted = fit_probe({"mean": states[:, None]}, [7], totals, folds, [0.3])
+    fitted = fit_probe({"mean": states[:, None]}, [7], totals, folds, ProbeSearch((0.3,)))
     wide = states.astype(np.float64)
     standard = (wide - wide.mean(0)) / wide.std(0)
     ridge = Ridge(alpha=0.3 * width).fit(standard, totals)
-    np.testing.assert_allclose(fitted.probe.predict(states), ridge.predict(standard), atol=1e-6)
-    assert fitted.probe.choice.layer == 7
+    scores = fitted.probe.predict({"mean": states[:, None]}, [7])
+    np.testing.assert_allclose(scores, ridge.predict(standard), atol=1e-6)
+    assert fitted.probe.layers == (7,)
 
 
 def test_the_layer_that_knows_is_chosen():
     states, totals, folds = made_up(noise=0.1)
     noise = np.random.default_rng(1).normal(size=states.shape).astype(np.float32)
     layers = np.stack([noise, states, noise[::-1]], axis=1)
-    fitted = fit_probe({"mean": layers}, [3, 5, 9], totals, folds)
-    assert fitted.probe.choice.layer == 5
-    assert fitted.errors[fitted.probe.choice] == min(fitted.errors.values())
+    fitted = fit_probe({"mean": layers}, [3, 5, 9], totals, folds, ProbeSearch(n_averaged=1))
+    (choice,) = fitted.probe.choices
+    assert choice.layer == 5
+    assert fitted.errors[choice] == min(fitted.errors.values())
     assert len(fitted.errors) == 3 * len(PENALTIES)
 
 
@@ -63,7 +67,7 @@ def test_held_out_scores_do_not_flatter_the_choice():
     noise = generator.normal(size=(60, 40, 8)).astype(np.float32)
     totals = generator.normal(10, 6, 60)
     folds = np.arange(60) % 5
-    fitted = fit_probe({"mean": noise}, range(40), totals, folds)
+    fitted = fit_probe({"mean": noise}, range(40), totals, folds, ProbeSearch(n_averaged=1))
     honest = np.abs(fitted.held_out - totals).mean()
     best_of_many = min(fitted.errors.values())
     baseline = np.abs(totals - totals.mean()).mean()
@@ -74,11 +78,11 @@ def test_held_out_scores_do_not_flatter_the_choice():
 def test_a_held_out_score_does_not_depend_on_the_labels_of_its_own_fold():
     states, totals, folds = made_up()
     layers = np.stack([states, states[::-1]], axis=1)
-    first = fit_probe({"mean": layers}, [0, 1], totals, folds, [0.3])
+    first = fit_probe({"mean": layers}, [0, 1], totals, folds, ONE)
     changed = totals.copy()
     changed[folds == 2] = changed[folds == 2][::-1]
-    second = fit_probe({"mean": layers[:, :1]}, [0], changed, folds, [0.3])
-    same = fit_probe({"mean": layers[:, :1]}, [0], totals, folds, [0.3])
+    second = fit_probe({"mean": layers[:, :1]}, [0], changed, folds, ONE)
+    same = fit_probe({"mean": layers[:, :1]}, [0], totals, folds, ONE)
     inside = folds == 2
     np.testing.assert_allclose(second.held_out[inside], same.held_out[inside], atol=1e-8)
     assert first.held_out.shape == totals.shape
@@ -87,5 +91,29 @@ def test_a_held_out_score_does_not_depend_on_the_labels_of_its_own_fold():
 def test_a_constant_feature_does_no_harm():
     states, totals, folds = made_up()
     states[:, 0] = 4.0
-    fitted = fit_probe({"mean": states[:, None]}, [0], totals, folds)
-    assert np.isfinite(fitted.probe.predict(states)).all()
+    fitted = fit_probe({"mean": states[:, None]}, [0], totals, folds, ProbeSearch())
+    assert np.isfinite(fitted.probe.predict({"mean": states[:, None]}, [0])).all()
+
+
+def test_the_best_candidates_are_averaged():
+    states, totals, folds = made_up()
+    layers = np.stack([states, states * 0.5 + 1, states[::-1]], axis=1)
+    fitted = fit_probe({"mean": layers}, [2, 4, 6], totals, folds, ProbeSearch(n_averaged=3))
+    probe = fitted.probe
+    ranked = sorted(fitted.errors, key=lambda each: fitted.errors[each])
+    assert list(probe.choices) == ranked[:3]
+    alone = [
+        Probe((choice,), probe.weights[[row]], probe.intercepts[[row]]).predict(
+            {"mean": layers}, [2, 4, 6]
+        )
+        for row, choice in enumerate(probe.choices)
+    ]
+    np.testing.assert_allclose(probe.predict({"mean": layers}, [2, 4, 6]), np.mean(alone, axis=0))
+    assert probe.layers == tuple(sorted(probe.layers))
+
+
+def test_more_to_average_than_there_are_candidates_takes_them_all():
+    states, totals, folds = made_up()
+    search = ProbeSearch((0.3, 1.0), n_averaged=10)
+    fitted = fit_probe({"mean": states[:, None]}, [0], totals, folds, search)
+    assert len(fitted.probe.choices) == 2

@@ -20,7 +20,7 @@ from sottovoce.conformal import PredictiveDistribution
 from sottovoce.errors import DataError, ModelError
 from sottovoce.instruments import instrument
 from sottovoce.model_input import Rendering
-from sottovoce.probe import Choice, Probe
+from sottovoce.probe import Choice, Probe, ProbeSearch
 from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
 
 FORMAT_VERSION = 1
@@ -58,10 +58,8 @@ class Artefact:
     def tensors(self) -> Tensors:
         """Everything numeric, by name."""
         return {
-            "probe.mean": self.probe.mean,
-            "probe.scale": self.probe.scale,
             "probe.weights": self.probe.weights,
-            "probe.intercept": np.array([self.probe.intercept]),
+            "probe.intercepts": self.probe.intercepts,
             "calibrator.residuals": self.distribution.residuals,
         }
 
@@ -72,7 +70,7 @@ class Artefact:
             "format": "sottovoce-estimator",
             "format_version": FORMAT_VERSION,
             "settings": asdict(self.settings),
-            "body": {"kind": "probe", **asdict(self.probe.choice)},
+            "body": {"kind": "probe", "choices": [asdict(each) for each in self.probe.choices]},
             "fingerprints": dict(self.fingerprints),
             "training": dict(self.training),
             "tensors_sha256": _tensor_hash(self.tensors),
@@ -80,10 +78,12 @@ class Artefact:
 
     @property
     def model_id(self) -> str:
-        """Body, backbone and a hash of record and tensors."""
-        record = json.dumps(self.record, sort_keys=True).encode()
-        digest = hashlib.sha256(record).hexdigest()[:12]
-        return f"probe-{Path(self.settings.backbone.name).name}-{digest}"
+        """Body, backbone and a hash of record and tensors; where a backbone lies does not count."""
+        name = Path(self.settings.backbone.name).name
+        record = self.record
+        record["settings"]["backbone"]["name"] = name
+        digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+        return f"probe-{name}-{digest[:12]}"
 
 
 def write_artefact(artefact: Artefact, folder: Path) -> None:
@@ -167,14 +167,11 @@ def _rebuild(record: dict[str, Any], tensors: Tensors) -> Artefact:
     refuse_mismatch(
         "rendering", record["fingerprints"]["rendering"], settings.rendering.fingerprint
     )
-    body = record["body"]
-    probe = Probe(
-        Choice(body["pooling"], body["layer"], body["penalty"]),
-        tensors["probe.mean"],
-        tensors["probe.scale"],
-        tensors["probe.weights"],
-        float(tensors["probe.intercept"][0]),
+    choices = tuple(
+        Choice(each["pooling"], each["layer"], each["penalty"])
+        for each in record["body"]["choices"]
     )
+    probe = Probe(choices, tensors["probe.weights"], tensors["probe.intercepts"])
     distribution = PredictiveDistribution.from_residuals(tensors["calibrator.residuals"])
     artefact = Artefact(settings, probe, distribution, record["fingerprints"], record["training"])
     refuse_mismatch("record", record["model_id"], artefact.model_id)
@@ -191,7 +188,7 @@ def _settings_from(record: dict[str, Any]) -> EstimatorSettings:
         probe=ProbeSettings(
             tuple(probe["poolings"]),
             tuple(probe["layers"]),
-            tuple(probe["penalties"]),
+            ProbeSearch(tuple(probe["search"]["penalties"]), probe["search"]["n_averaged"]),
             probe["n_folds"],
         ),
         coverage=record["coverage"],

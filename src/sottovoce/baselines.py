@@ -15,7 +15,7 @@ from sottovoce.errors import require
 from sottovoce.features import Features, pooled_states
 from sottovoce.instruments import Instrument
 from sottovoce.model_input import Rendering, render
-from sottovoce.probe import PENALTIES, fit_probe
+from sottovoce.probe import ProbeSearch, fit_probe
 from sottovoce.progress import Advance, silent
 
 Scores = npt.NDArray[np.float64]
@@ -90,6 +90,6 @@ def embedding_scores(
     totals = np.array([window.total for window in training])
     folds = assign_folds([window.user_id for window in training], N_FOLDS, seed, totals)
     seen: Features = {"mean": states[: len(training)]}
-    probe = fit_probe(seen, [layer], totals, folds, PENALTIES).probe
-    scores = probe.predict(states[len(training) :, 0])
+    probe = fit_probe(seen, [layer], totals, folds, ProbeSearch(n_averaged=1)).probe
+    scores = probe.predict({"mean": states[len(training) :]}, [layer])
     return np.clip(scores, instrument.minimum, instrument.maximum)

@@ -162,7 +162,7 @@ class Estimator:
         totals = np.array([window.total for window in windows])
         users = [window.user_id for window in windows]
         folds = assign_folds(users, settings.probe.n_folds, settings.seed, totals)
-        fitted = fit_probe(features, layers, totals, folds, settings.probe.penalties)
+        fitted = fit_probe(features, layers, totals, folds, settings.probe.search)
         used = instrument(settings.instrument)
         held_out = np.clip(fitted.held_out, used.minimum, used.maximum)
         artefact = Artefact(
@@ -216,9 +216,9 @@ class Estimator:
             render(window, backbone.tokenizer, self.settings.rendering, backbone.max_length)
             for window in windows
         ]
-        choice = self.artefact.probe.choice
-        states = pooled_states(backbone, inputs, [choice.layer], [choice.pooling], advance)
-        points = self.artefact.probe.predict(states[choice.pooling][:, 0])
+        probe = self.artefact.probe
+        states = pooled_states(backbone, inputs, probe.layers, probe.poolings, advance)
+        points = probe.predict(states, probe.layers)
         return np.clip(points, self.instrument.minimum, self.instrument.maximum)
 
     @property
@@ -231,7 +231,8 @@ class Estimator:
             Naming what does not match.
         """
         if self._backbone is None:
-            loaded = _load(self.settings.backbone, keep_layers=self.artefact.probe.choice.layer + 1)
+            needed = self.artefact.probe.layers[-1] + 1
+            loaded = _load(self.settings.backbone, keep_layers=needed)
             refuse_mismatch(
                 "set of backbone weights",
                 self.artefact.fingerprints["backbone"],

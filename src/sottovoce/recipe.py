@@ -22,7 +22,7 @@ from sottovoce.errors import DataError, RecipeError
 from sottovoce.features import Pooling
 from sottovoce.instruments import instrument
 from sottovoce.model_input import Layout, Rendering
-from sottovoce.probe import PENALTIES
+from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
 from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
 
 BUNDLED = "bundled"
@@ -88,6 +88,7 @@ class ProbeSection(_Section):
     poolings: tuple[Pooling, ...] = Field(("mean", "message_mean"), min_length=1)
     layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
     penalties: tuple[float, ...] = Field(PENALTIES, min_length=1)
+    average: int = Field(N_AVERAGED, ge=1)
     folds: int = Field(5, ge=2)
 
     @field_validator("layers", mode="before")
@@ -152,7 +153,7 @@ class Recipe(_Section):
             probe=ProbeSettings(
                 self.probe.poolings,
                 self.probe.layers,
-                self.probe.penalties,
+                ProbeSearch(self.probe.penalties, self.probe.average),
                 self.probe.folds,
             ),
             coverage=self.coverage,

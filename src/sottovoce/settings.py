@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sottovoce.cohort import WindowRules
 from sottovoce.features import Pooling
 from sottovoce.model_input import Rendering
-from sottovoce.probe import PENALTIES
+from sottovoce.probe import ProbeSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,17 @@ class ProbeSettings:
 
     Parameters
     ----------
-    poolings, layers, penalties
+    poolings, layers
         Candidates; no layers means all of them.
+    search
+        Penalties to try, and how many of the best candidates are averaged.
     n_folds
         Folds of people, stratified by total.
     """
 
     poolings: tuple[Pooling, ...] = ("mean", "message_mean")
     layers: tuple[int, ...] = ()
-    penalties: tuple[float, ...] = PENALTIES
+    search: ProbeSearch = field(default_factory=ProbeSearch)
     n_folds: int = 5
 
 

@@ -51,10 +51,11 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
             }
         )
     else:
-        choice = run.estimator.artefact.probe.choice
+        probe = run.estimator.artefact.probe
         stdout().print(
-            f"{run.estimator.model_id}: {evaluation.n_people} people, layer {choice.layer}, "
-            f"{choice.pooling}, penalty {choice.penalty:g}; out of fold "
+            f"{run.estimator.model_id}: {evaluation.n_people} people; mean of "
+            f"{len(probe.choices)} probes on layers {', '.join(map(str, probe.layers))}; "
+            "out of fold "
             + ", ".join(
                 f"{key} {evaluation.figures[key].text()}"
                 for key in ("mae", "r")
