@@ -13,6 +13,7 @@ from sottovoce.errors import MissingExtraError
 from sottovoce.evaluation import Predictions, Settings, compare, evaluate, match
 from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
 from sottovoce.report.canvas import cleaned
+from sottovoce.report.page import _chance
 
 FEW = Settings(resamples=200)
 NASTY = '<script>alert("x")</script> & $\\frac{1}{0}$ 深い'
@@ -366,3 +367,10 @@ def test_a_browser_shows_the_report(page, report):
 @pytest.mark.parametrize("width", [390, 320, 1280])
 def test_the_page_does_not_scroll_sideways(page, tmp_path, width):
     assert sideways(page, tmp_path, width=width) <= 0
+
+
+@pytest.mark.parametrize(
+    ("chance", "text"), [(0.9975, "> 99%"), (0.0025, "< 1%"), (0.004, "< 1%"), (0.62, "62%")]
+)
+def test_a_chance_that_is_not_certain_is_not_shown_as_certain(chance, text):
+    assert _chance(chance) == text

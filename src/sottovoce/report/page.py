@@ -201,4 +201,11 @@ def _people(count: int) -> str:
 
 
 def _chances(example: Example) -> list[tuple[int, str]]:
-    return [(cut, f"{chance:.0%}") for cut, chance in sorted(example.estimate.p_at_least.items())]
+    return [(cut, _chance(chance)) for cut, chance in sorted(example.estimate.p_at_least.items())]
+
+
+def _chance(chance: float) -> str:
+    """Write a probability in whole per cent; one that rounds to certainty is not certain."""
+    if round(100 * chance) in (0, 100) and 0 < chance < 1:
+        return "< 1%" if chance < 0.5 else "> 99%"
+    return f"{chance:.0%}"
