@@ -79,6 +79,16 @@ def test_only_abstentions_need_no_backbone(saved):
     assert lost._backbone is None
 
 
+def test_a_window_that_turns_into_no_text_is_abstained_and_the_others_are_scored(fit):
+    silent = tiny.window("zoe", ["", "", ""])
+    first, middle, last = fit.estimator.score([WINDOWS[0], silent, WINDOWS[1]])
+    assert middle.abstained
+    assert middle.reason == "the window has no user text to read"
+    assert [first.score, last.score] == pytest.approx(
+        fit.estimator.predict([WINDOWS[0], WINDOWS[1]]).tolist(), abs=1e-4
+    )
+
+
 @pytest.mark.parametrize("folder", ["tiny_qwen", "tiny_composite_qwen", "tiny_bert"])
 def test_saved_and_loaded_it_gives_the_same_numbers(folder, request, tmp_path):
     path = request.getfixturevalue(folder)

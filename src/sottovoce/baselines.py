@@ -48,21 +48,15 @@ def tfidf_scores(
     """
     require("sklearn", what="The TF-IDF baseline", extra="models")
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GridSearchCV, PredefinedSplit
-    from sklearn.pipeline import make_pipeline
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import PredefinedSplit
 
     totals = np.array([window.total for window in training])
     folds = assign_folds([window.user_id for window in training], N_FOLDS, seed, totals)
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    search = GridSearchCV(
-        make_pipeline(words, Ridge()),
-        {"ridge__alpha": ALPHAS},
-        cv=PredefinedSplit(folds),
-        scoring="neg_mean_absolute_error",
-    )
-    search.fit([user_text(window) for window in training], totals)
-    scores: Scores = search.predict([user_text(window) for window in windows])
+    ridge = RidgeCV(ALPHAS, cv=PredefinedSplit(folds), scoring="neg_mean_absolute_error")
+    ridge.fit(words.fit_transform([user_text(window) for window in training]), totals)
+    scores: Scores = ridge.predict(words.transform([user_text(window) for window in windows]))
     return np.clip(scores, instrument.minimum, instrument.maximum)
 
 

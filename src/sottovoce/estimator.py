@@ -5,7 +5,7 @@ frozen probe. Does not know files of chats, recipes or metrics.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sottovoce.errors import DataError, ModelError
 from sottovoce.estimates import Estimate
 from sottovoce.features import Pooling, pooled_states
 from sottovoce.instruments import Instrument, instrument
-from sottovoce.model_input import render, tokenizer_fingerprint
+from sottovoce.model_input import ModelInput, render, tokenizer_fingerprint
 from sottovoce.probe import FittedProbe, fit_probe
 from sottovoce.progress import Advance, silent
 from sottovoce.settings import BackboneSettings, EstimatorSettings
@@ -200,24 +200,37 @@ class Estimator:
         list of Estimate
             In the order of the windows.
         """
-        readable = [window for window in windows if window.reason is None]
-        points = iter(self.predict(readable, advance)) if readable else iter(())
+        inputs = {}
+        judged = list(windows)
+        for row, window in enumerate(windows):
+            if window.reason is None:
+                try:
+                    inputs[row] = self._rendered(window)
+                except DataError as error:
+                    judged[row] = replace(window, reason=error.problem)
+        points = dict(zip(inputs, self._points(list(inputs.values()), advance), strict=True))
         return [
-            self.estimate(window, None if window.reason else float(next(points)), coverage)
-            for window in windows
+            self.estimate(window, float(points[row]) if row in points else None, coverage)
+            for row, window in enumerate(judged)
         ]
 
     def predict(
         self, windows: Sequence[Window], advance: Advance = silent
     ) -> npt.NDArray[np.float64]:
         """Give bare scores in points, within the instrument's range, shape (n,)."""
+        return self._points([self._rendered(window) for window in windows], advance)
+
+    def _rendered(self, window: Window) -> ModelInput:
         backbone = self.backbone
-        inputs = [
-            render(window, backbone.tokenizer, self.settings.rendering, backbone.max_length)
-            for window in windows
-        ]
+        return render(window, backbone.tokenizer, self.settings.rendering, backbone.max_length)
+
+    def _points(
+        self, inputs: Sequence[ModelInput], advance: Advance = silent
+    ) -> npt.NDArray[np.float64]:
+        if not inputs:
+            return np.empty(0)
         probe = self.artefact.probe
-        states = pooled_states(backbone, inputs, probe.layers, probe.poolings, advance)
+        states = pooled_states(self.backbone, inputs, probe.layers, probe.poolings, advance)
         points = probe.predict(states, probe.layers)
         return np.clip(points, self.instrument.minimum, self.instrument.maximum)
 

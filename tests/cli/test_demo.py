@@ -1,0 +1,72 @@
+"""The command around the main job, with a quick stand-in for the estimator's 120 readings.
+
+`tests/test_demo.py` runs the real thing once.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from sottovoce import bundled, demo
+from sottovoce.estimator import Estimator
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Score by the length of the text and leave MiniLM out; everything after that is real."""
+
+    def by_length(_self, windows, _advance=None):
+        words = [sum(len(m.content.split()) for m in each.user_messages) for each in windows]
+        return np.clip(np.array(words) / 40.0, 0, 27)
+
+    monkeypatch.setattr(Estimator, "predict", by_length)
+    monkeypatch.setattr(demo, "load_backbone", lambda name: name)
+    monkeypatch.setattr(
+        demo, "embedding_scores", lambda _train, test, *_rest, **_more: np.full(len(test), 9.0)
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_tables_name_every_predictor_and_call_the_people_simulated(run, tmp_path):
+    outcome = run("demo", "--out", tmp_path / "demo")
+    assert outcome.exit_code == 0
+    for name in demo.NOTES:
+        assert name in outcome.stdout
+    assert "120 simulated test people" in outcome.stdout
+    assert "nominal coverage 90%" in outcome.stdout
+    assert "Next: sottovoce score" in outcome.stderr
+    names = sorted(path.name for path in (tmp_path / "demo").iterdir())
+    assert names == ["demo.json", "report.html", "scores.jsonl"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_json_is_one_object_and_the_same_as_the_file(run, tmp_path):
+    outcome = run("demo", "--out", tmp_path / "demo", "--json")
+    printed = json.loads(outcome.stdout)
+    assert printed == json.loads((tmp_path / "demo" / "demo.json").read_text("utf-8"))
+    assert printed["simulated"] is True
+    assert [row["name"] for row in printed["comparison"]["rows"]] == list(demo.NOTES)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_report_shows_three_people_and_calls_them_simulated(run, tmp_path):
+    run("demo", "--out", tmp_path / "demo")
+    page = (tmp_path / "demo" / "report.html").read_text("utf-8")
+    assert page.count("A simulated person, taken by rank and not for a good fit.") == 3
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.usefixtures("quick")
+def test_nothing_is_overwritten_without_force(run, tmp_path):
+    run("demo", "--out", tmp_path / "demo")
+    refused = run("demo", "--out", tmp_path / "demo")
+    assert refused.exit_code == 1
+    assert "add --force" in refused.stderr
+    assert run("demo", "--out", tmp_path / "demo", "--force").exit_code == 0
+
+
+def test_the_recorded_annotator_and_the_states_cover_the_test_people():
+    test = bundled.users("test")
+    assert test <= bundled.annotator_totals().keys()
+    assert test <= bundled.state_totals().keys()
