@@ -58,6 +58,15 @@ def test_the_demo_block_is_what_the_demo_prints(demo_run):
         assert pair[0] == pytest.approx(pair[1], abs=TOLERANCE)
 
 
+def test_what_the_readme_says_of_the_lowest_and_highest_band_is_measured(demo_run):
+    said = re.findall(r"bias ([+−][\d.]+)(?: points)?,\s+(?:interval )?coverage ([\d.]+)", README)
+    bands = demo_run.result["evaluation"]["bands"]
+    assert len(said) == 2
+    for (bias, coverage), band in zip(said, (bands[0], bands[-1]), strict=True):
+        assert float(bias.replace("−", "-")) == pytest.approx(band["bias"]["value"], abs=0.08)
+        assert float(coverage) == pytest.approx(band["coverage"]["value"], abs=TOLERANCE)
+
+
 def test_make_targets_that_the_readme_names_exist():
     named = set(re.findall(r"`?make ([a-z]+)`?", README))
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
