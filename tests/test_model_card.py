@@ -28,7 +28,7 @@ def card(tmp_path, tiny_run):
 def test_the_card_of_a_run_shows_the_run(tiny_run):
     card = (tiny_run / "MODEL_CARD.md").read_text("utf-8")
     estimator = Estimator.from_pretrained(tiny_run)
-    best, *_ = choices = estimator.artefact.probe.choices
+    best, *_ = choices = estimator.artefact.body.choices
     assert f"# {estimator.model_id}\n" in card
     assert (
         f"mean of {len(choices)} ridge regressions: layer {best.layer}, mean, {best.penalty:g}; "

@@ -216,9 +216,7 @@ class Estimator:
             render(window, backbone.tokenizer, self.settings.rendering, backbone.max_length)
             for window in windows
         ]
-        probe = self.artefact.probe
-        states = pooled_states(backbone, inputs, probe.layers, probe.poolings, advance)
-        points = probe.predict(states, probe.layers)
+        points = self.artefact.body.predict(backbone, inputs, advance)
         return np.clip(points, self.instrument.minimum, self.instrument.maximum)
 
     @property
@@ -231,8 +229,8 @@ class Estimator:
             Naming what does not match.
         """
         if self._backbone is None:
-            needed = self.artefact.probe.layers[-1] + 1
-            loaded = _load(self.settings.backbone, keep_layers=needed)
+            body = self.artefact.body
+            loaded = _load(self.settings.backbone, keep_layers=body.keep_layers)
             refuse_mismatch(
                 "set of backbone weights",
                 self.artefact.fingerprints["backbone"],
@@ -243,7 +241,7 @@ class Estimator:
                 self.artefact.fingerprints["tokenizer"],
                 tokenizer_fingerprint(loaded.tokenizer),
             )
-            self._backbone = loaded
+            self._backbone = body.prepare(loaded)
         return self._backbone
 
     def save_pretrained(self, folder: str | Path) -> Path:

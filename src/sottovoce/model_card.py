@@ -29,7 +29,7 @@ risk language needs a separate, faster path.
 |---|---|
 | backbone | {backbone} ({fingerprint}…) |
 | reads | {roles} messages, {layout} layout, up to {tokens} tokens |
-| body | mean of {members} ridge regressions: {choices} |
+| body | {body} |
 | abstains | below {messages} user messages or {words} user words in the window |
 | questionnaire wording in the chat | {leaks} |
 
@@ -58,7 +58,7 @@ def write_model_card(
     path: Path, estimator: Estimator, evaluation: Evaluation, *, simulated: bool
 ) -> None:
     """Write the card of an estimator and its out-of-fold evaluation."""
-    settings, probe = estimator.settings, estimator.artefact.probe
+    settings = estimator.settings
     used = estimator.instrument
     text = _CARD.format(
         instrument=used.key,
@@ -74,10 +74,7 @@ def write_model_card(
         roles=" and ".join(settings.rendering.roles),
         layout=settings.rendering.layout,
         tokens=settings.rendering.max_tokens,
-        members=len(probe.choices),
-        choices="; ".join(
-            f"layer {each.layer}, {each.pooling}, {each.penalty:g}" for each in probe.choices
-        ),
+        body=estimator.artefact.body.described,
         messages=settings.rules.min_user_messages,
         words=settings.rules.min_user_words,
         leaks={"remove": "removed", "flag": "kept and counted", "exclude": "window excluded"}[

@@ -19,8 +19,7 @@ def test_a_recipe_becomes_a_run_that_is_told_in_one_line(run, people, tiny_qwen)
     assert outcome.exit_code == 0
     (line,) = outcome.stdout.splitlines()
     model_id = Estimator.from_pretrained(people / "run").model_id
-    assert line.startswith(f"{model_id}: 24 people, layer ")
-    assert "out of fold mae " in line
+    assert line.startswith(f"{model_id}: 24 people; out of fold mae ")
     assert outcome.stderr.splitlines()[-1] == (
         f"Next: sottovoce score chats.jsonl --model {people / 'run'} --out scores.jsonl"
     )

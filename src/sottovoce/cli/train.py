@@ -51,10 +51,8 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
             }
         )
     else:
-        probe = run.estimator.artefact.probe
         stdout().print(
-            f"{run.estimator.model_id}: {evaluation.n_people} people; mean of "
-            f"{len(probe.choices)} probes on layers {', '.join(map(str, probe.layers))}; "
+            f"{run.estimator.model_id}: {evaluation.n_people} people; "
             "out of fold "
             + ", ".join(
                 f"{key} {evaluation.figures[key].text()}"
