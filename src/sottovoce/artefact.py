@@ -8,7 +8,7 @@ backbones nor score.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,22 @@ from sottovoce.errors import DataError, ModelError
 from sottovoce.instruments import instrument
 from sottovoce.model_input import Rendering
 from sottovoce.probe import Probe, ProbeSearch
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.settings import (
+    BackboneSettings,
+    EstimatorSettings,
+    ProbeSettings,
+    finetune_from,
+)
+from sottovoce.tuned import TunedBody
 
 FORMAT_VERSION = 1
 RECORD_FILE = "estimator.json"
 TENSOR_FILE = "estimator.safetensors"
 
-BODIES: Mapping[str, Callable[[Mapping[str, Any], Tensors], Body]] = {"probe": Probe.rebuild}
+BODIES: Mapping[str, Callable[[Mapping[str, Any], Tensors], Body]] = {
+    "probe": Probe.rebuild,
+    "finetune": TunedBody.rebuild,
+}
 """How a body is rebuilt from its record and tensors, by its kind."""
 
 
@@ -66,7 +75,7 @@ class Artefact:
         return {
             "format": "sottovoce-estimator",
             "format_version": FORMAT_VERSION,
-            "settings": asdict(self.settings),
+            "settings": self.settings.record,
             "body": self.body.record,
             "fingerprints": dict(self.fingerprints),
             "training": dict(self.training),
@@ -172,20 +181,26 @@ def _rebuild(record: dict[str, Any], tensors: Tensors) -> Artefact:
 
 
 def _settings_from(record: dict[str, Any]) -> EstimatorSettings:
-    rendering, probe = record["rendering"], record["probe"]
+    rendering = record["rendering"]
+    tuned = "finetune" in record
     return EstimatorSettings(
         instrument=instrument(record["instrument"]).key,
         rules=WindowRules(**record["rules"]),
         rendering=Rendering(**{**rendering, "roles": tuple(rendering["roles"])}),
         backbone=BackboneSettings(**record["backbone"]),
-        probe=ProbeSettings(
-            tuple(probe["poolings"]),
-            tuple(probe["layers"]),
-            ProbeSearch(tuple(probe["search"]["penalties"]), probe["search"]["n_averaged"]),
-            probe["n_folds"],
-        ),
+        probe=ProbeSettings() if tuned else _probe_from(record["probe"]),
         coverage=record["coverage"],
         seed=record["seed"],
+        finetune=finetune_from(record["finetune"]) if tuned else None,
+    )
+
+
+def _probe_from(record: dict[str, Any]) -> ProbeSettings:
+    return ProbeSettings(
+        tuple(record["poolings"]),
+        tuple(record["layers"]),
+        ProbeSearch(tuple(record["search"]["penalties"]), record["search"]["n_averaged"]),
+        record["n_folds"],
     )
 
 

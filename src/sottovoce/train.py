@@ -175,7 +175,7 @@ def _write_run(
     write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
     candidates = [
         {"pooling": each.pooling, "layer": each.layer, "penalty": each.penalty, "mae": error}
-        for each, error in fit.fitted.errors.items()
+        for each, error in (fit.fitted.errors if fit.fitted else {}).items()
     ]
     _write_json(
         folder / "metrics.json",
