@@ -79,7 +79,11 @@ def finetune(
         settings.head.loss,
         settings.head.item_weight,
     )
-    with _own_randomness(job.seed), trainable(backbone.model, settings) as model:
+    with (
+        _own_randomness(job.seed),
+        trainable(backbone.model, settings) as model,
+        _recomputing(backbone.model, settings.schedule.gradient_checkpointing),
+    ):
         training = _Training(replace(backbone, model=model), examples, settings, job, head)
         training.run(advance)
         return Tuned(training.body(), training.scores(job.held_out), tuple(training.state.history))
@@ -133,11 +137,10 @@ class _Training:
         self.best: dict[str, Any] = {}
         self.optimizer = self._new_optimizer()
         self.lengths = [examples.inputs[row].n_tokens for row in job.training]
+        self.usual_weight = float(examples.weights[job.training].mean())
         self.n_steps = self.pace.epochs * math.ceil(len(job.training) / self.pace.batch_size)
         self.reader = Reader(head, settings.head.pooling, self.pace.batch_tokens)
         self.identity = identity(backbone.fingerprint, examples, settings, job, head)
-        if self.pace.gradient_checkpointing:
-            _recompute_activations(backbone.model)
 
     def run(self, advance: Advance) -> None:
         """Train until the epochs are over or validation no longer improves."""
@@ -164,7 +167,7 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
         self.backbone.model.train()
-        whole, loss = float(self.examples.weights[rows].sum()), 0.0
+        whole, loss = len(rows) * self.usual_weight, 0.0
         for part in within_budget(rows, self.examples.inputs, self.pace.batch_tokens):
             weighted = self._weighted_loss(part) / whole
             weighted.backward()
@@ -336,11 +339,21 @@ def _own_randomness(seed: int) -> Iterator[None]:
         yield
 
 
-def _recompute_activations(model: Any) -> None:
-    """Turn on gradient checkpointing, under the name that this transformers has for it."""
-    enable = getattr(model, "activation_checkpointing_enable", None)
-    (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
+@contextmanager
+def _recomputing(model: Any, wanted: bool) -> Iterator[None]:
+    """Turn on gradient checkpointing for a while, under the name that this transformers has."""
+    if not wanted:
+        yield
+        return
+    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        getattr(model, f"{kind}_checkpointing_disable")()
+        model.disable_input_require_grads()  # a hook that enabling leaves on the embeddings
 
 
 def _array(tensor: Any) -> npt.NDArray[np.float32]:
-    return np.ascontiguousarray(tensor.detach().float().cpu().numpy())
+    """Copy: the backbone's own weights are put back when the training is over."""
+    return np.array(tensor.detach().float().cpu().numpy(), order="C")

@@ -108,6 +108,8 @@ class ScheduleSettings:
         Epochs at most, and epochs without a better validation error after which it stops.
     learning_rate, head_learning_rate
         Peak rates of the backbone (or its adapters) and of the head, which starts from nothing.
+        AdamW moves each of the head's weights by about its rate, and a score by that times
+        hidden_size times the states' mean size: the wider the backbone, the lower the rate.
     weight_decay, warm_up, clip
         Of AdamW; share of the steps until the peak rate, after which it falls as a cosine; norm
         that a gradient is cut to.
@@ -123,7 +125,7 @@ class ScheduleSettings:
     epochs: int = 10
     patience: int = 3
     learning_rate: float = 2e-4
-    head_learning_rate: float = 1e-2
+    head_learning_rate: float = 5e-4
     weight_decay: float = 0.01
     warm_up: float = 0.1
     clip: float = 1.0
