@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from sottovoce.checkpoint import read_checkpoint, under, write_checkpoint
+from sottovoce.errors import DataError
 
 TENSORS = {"a.x": torch.arange(4.0), "a.y": torch.tensor(3), "b": torch.ones(2, dtype=torch.uint8)}
 
@@ -44,3 +45,14 @@ def test_tensors_share_no_memory_when_written(tmp_path):
 
 def test_names_are_taken_apart():
     assert set(under("a.", TENSORS)) == {"x", "y"}
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_sentence_and_leaves_the_old_one(tmp_path):
+    path = tmp_path / "final.safetensors"
+    write_checkpoint(path, TENSORS, {"step": 1})
+    (tmp_path / "final.partial").mkdir()
+    with pytest.raises(DataError, match="the checkpoint cannot be written; make room there"):
+        write_checkpoint(path, TENSORS, {"step": 2})
+    assert read_checkpoint(path)[1] == {"step": 1}
+    with pytest.raises(DataError, match="the checkpoint cannot be written"):
+        write_checkpoint(path / "below.safetensors", TENSORS, {})

@@ -208,8 +208,8 @@ METHODS = ["lora", "full"]
 
 
 @pytest.fixture(scope="module")
-def tuned(tiny_qwen):
-    return Estimator.fit(WINDOWS, tuning.settings_for(tiny_qwen))
+def tuned(tiny_bert):
+    return Estimator.fit(WINDOWS, tuning.settings_for(tiny_bert))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -240,11 +240,11 @@ def test_a_fine_tuned_estimate_is_never_a_bare_number(tuned):
         assert set(estimate.p_at_least) == set(PHQ_9.cut_offs)
 
 
-def test_fine_tuning_on_the_same_data_and_seed_gives_the_same_estimator(tuned, tiny_qwen, tmp_path):
-    settings = tuning.settings_for(tiny_qwen)
+def test_fine_tuning_on_the_same_data_and_seed_gives_the_same_estimator(tuned, tiny_bert, tmp_path):
+    settings = tuning.settings_for(tiny_bert)
     again = Estimator.fit(WINDOWS, settings, checkpoints=tmp_path)
     assert again.estimator.model_id == tuned.estimator.model_id
-    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".jsonl"}
     from_checkpoints = Estimator.fit(WINDOWS, settings, checkpoints=tmp_path)
     assert from_checkpoints.estimator.model_id == tuned.estimator.model_id
     assert from_checkpoints.history == tuned.history

@@ -79,6 +79,16 @@ def test_the_body_scores_as_its_training_did(tiny_qwen, method):
     np.testing.assert_allclose(np.clip(points, 0, 27), tuned.held_out, atol=1e-3)
 
 
+def test_adapters_beside_half_precision_weights_score_as_their_training_did(tiny_bert):
+    backbone = load_backbone(str(tiny_bert), dtype="bfloat16")
+    examples, job = tuning.examples(backbone), tuning.job()
+    tuned = finetune(backbone, examples, PHQ_9, tuning.finetune_settings(), job)
+    assert {each.dtype for each in tuned.body.weights.values()} == {np.dtype("float32")}
+    prepared = tuned.body.prepare(load_backbone(str(tiny_bert), dtype="bfloat16"))
+    points = tuned.body.predict(prepared, [examples.inputs[row] for row in job.held_out], silent)
+    np.testing.assert_array_equal(np.clip(points, 0, 27), tuned.held_out)
+
+
 @pytest.mark.parametrize(
     ("outputs", "loss"),
     [

@@ -351,3 +351,12 @@ def test_a_recipe_that_moves_finds_its_files_again(tmp_path):
         assert path.resolve() == before.files(tmp_path)[key].resolve()
     assert again.data.people == data["people"]
     assert again.settings_in(run) == before.settings_in(tmp_path)
+
+
+def test_half_precision_weights_are_not_trained(tmp_path):
+    changes = {"backbone": {"dtype": "bfloat16"}, "probe": None}
+    assert wrong(tmp_path, finetune={"method": "full"}, **changes) == (
+        "one mistake: finetune: half-precision weights round the steps of a full training away; "
+        "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
+    )
+    assert read_recipe(recipes.write_recipe(tmp_path, finetune={"method": "lora"}, **changes))

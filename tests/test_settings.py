@@ -43,3 +43,10 @@ def test_the_record_names_the_body_that_is_used_only():
     record = EstimatorSettings(finetune=FinetuneSettings()).record
     assert "probe" not in record
     assert finetune_from(json.loads(json.dumps(record["finetune"]))) == FinetuneSettings()
+
+
+def test_half_precision_weights_are_not_trained():
+    half = BackboneSettings(dtype="bfloat16")
+    assert EstimatorSettings(backbone=half, finetune=FinetuneSettings("lora")).finetune
+    with pytest.raises(DataError, match="round the steps of a full training away"):
+        EstimatorSettings(backbone=half, finetune=FinetuneSettings("full"))

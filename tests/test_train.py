@@ -263,7 +263,9 @@ def test_a_fine_tuning_that_was_stopped_goes_on_and_then_removes_its_checkpoints
         train(path, people / "run", stop)
     assert not (people / "run").exists()
     kept = {each.name for each in (people / "run.checkpoint").iterdir()}
-    assert kept == {"fold-0.safetensors", "fold-1.safetensors"}
+    assert kept == {
+        f"{fold}.{kind}" for fold in ("fold-0", "fold-1") for kind in ("safetensors", "jsonl")
+    }
     told = []
     run = train(path, people / "run", lambda done, _total: told.append(done))
     assert told[0] > recipes.PEOPLE  # the first training was not done again

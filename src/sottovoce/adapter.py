@@ -65,7 +65,10 @@ def named_weights(model: Any) -> dict[str, Any]:
 
 
 def apply_weights(model: Any, lora: LoraSettings | None, weights: Weights) -> Any:
-    """Give a backbone's model with trained weights in it; adapters are merged.
+    """Give a backbone's model with trained weights in it.
+
+    Adapters are merged into float32 weights. Half-precision weights would round them away, so
+    there they stay beside the weights, as they were trained.
 
     Parameters
     ----------
@@ -81,7 +84,7 @@ def apply_weights(model: Any, lora: LoraSettings | None, weights: Weights) -> An
         return model
     adapted = attach(model, lora)
     _copy_into(adapted, weights)
-    return adapted.merge_and_unload()
+    return adapted.merge_and_unload() if _is_whole(model) else adapted
 
 
 def attach(model: Any, lora: LoraSettings) -> Any:
@@ -111,6 +114,13 @@ def attach(model: Any, lora: LoraSettings) -> Any:
             f"no layer of the backbone is named {', '.join(lora.targets) or 'linear'}; correct "
             f"finetune.lora.targets, its linear layers end in {', '.join(_linear_names(model))}"
         ) from error
+
+
+def _is_whole(model: Any) -> bool:
+    """Whether the weights are float32."""
+    import torch
+
+    return bool(next(model.parameters()).dtype == torch.float32)
 
 
 def _is_excluded(model: Any, pattern: str) -> bool:

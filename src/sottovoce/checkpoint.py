@@ -6,19 +6,36 @@ header, and the file takes the old one's place at once. Does not know what is tr
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sottovoce.errors import DataError
+
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Write tensors (torch, on any device) and JSON values in place of the file before."""
+    """Write tensors (torch, on any device) and JSON values in place of the file before.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written; the one before is left as it was.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     apart = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
-    save_file(apart, partial, {"state": json.dumps(state)})
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(apart, partial, {"state": json.dumps(state)})
+        partial.replace(path)
+    except (OSError, SafetensorError):
+        with suppress(OSError):
+            partial.unlink()
+        raise DataError(
+            "the checkpoint cannot be written", path=path, fix="make room there, then run it again"
+        ) from None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -23,6 +23,7 @@ from sottovoce.adapter import named_weights, trainable
 from sottovoce.backbones import Backbone
 from sottovoce.batches import collate, epoch_order, pooled, within_budget
 from sottovoce.checkpoint import read_checkpoint, under, write_checkpoint
+from sottovoce.conversations import write_json_lines
 from sottovoce.errors import ModelError
 from sottovoce.head import Head, new_parameters, outcome, window_losses
 from sottovoce.instruments import Instrument
@@ -287,7 +288,7 @@ class _Training:
                 moving[name].copy_(value)
 
     def _save(self) -> None:
-        """Write the checkpoint, if the job keeps one."""
+        """Write the checkpoint, if the job keeps one, and the record beside it for people."""
         import torch
 
         if self.job.folder is None:
@@ -301,6 +302,7 @@ class _Training:
                 tensors |= {f"optimizer.{place}.{name}": each for name, each in kept.items()}
         state = {**asdict(self.state), "identity": self.identity}
         write_checkpoint(self._path(), tensors, state)
+        write_json_lines(self._path().with_suffix(".jsonl"), self.state.history)
 
     def _restore(self) -> None:
         """Go on from the checkpoint, unless it is of another training."""

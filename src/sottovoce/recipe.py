@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -34,6 +35,8 @@ from sottovoce.losses import LossKind
 from sottovoce.model_input import Layout, Rendering
 from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
 from sottovoce.settings import (
+    HALF_PRECISION,
+    HALF_PRECISION_FIX,
     VISION,
     BackboneSettings,
     Calibration,
@@ -44,6 +47,7 @@ from sottovoce.settings import (
     Method,
     ProbeSettings,
     ScheduleSettings,
+    can_train,
 )
 
 BUNDLED = "bundled"
@@ -237,6 +241,16 @@ class Recipe(_Section):
     finetune: FinetuneSection | None = None
     coverage: float = Field(0.9, gt=0, lt=1)
     seed: int = Field(0, ge=0)
+
+    @field_validator("finetune")
+    @classmethod
+    def _steps_are_not_rounded_away(
+        cls, finetune: FinetuneSection | None, others: ValidationInfo
+    ) -> FinetuneSection | None:
+        backbone = others.data.get("backbone")
+        if finetune and backbone and not can_train(finetune.method, backbone.dtype):
+            raise ValueError(f"{HALF_PRECISION}; {HALF_PRECISION_FIX}")
+        return finetune
 
     @field_validator("instrument")
     @classmethod

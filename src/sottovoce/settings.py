@@ -48,8 +48,15 @@ class ProbeSettings:
 
 Method = Literal["lora", "full"]
 Calibration = Literal["cross_fit", "held_out"]
+HALF_PRECISION = "half-precision weights round the steps of a full training away"
+HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
 VISION = r".*visual.*"
 """Modules that no text passes through: the vision tower of a composite Qwen3.5."""
+
+
+def can_train(method: Method, dtype: str) -> bool:
+    """Whether weights of this number type can be trained so; adapters are always float32."""
+    return method == "lora" or dtype == "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ class EstimatorSettings:
     Raises
     ------
     DataError
-        If there are settings for both bodies.
+        If there are settings for both bodies, or half-precision weights are to be trained.
     """
 
     instrument: str = "phq-9"
@@ -193,6 +200,8 @@ class EstimatorSettings:
                 field="finetune",
                 fix="give one of them",
             )
+        if self.finetune and not can_train(self.finetune.method, self.backbone.dtype):
+            raise DataError(HALF_PRECISION, field="finetune.method", fix=HALF_PRECISION_FIX)
 
     @property
     def record(self) -> dict[str, Any]:

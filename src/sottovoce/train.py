@@ -124,7 +124,8 @@ def _checkpoints(out: Path) -> Path:
 def _remove_checkpoints(folder: Path) -> None:
     """Remove checkpoints, and their folder if nothing else lies in it."""
     for path in folder.glob("*.safetensors"):
-        path.unlink()
+        for kind in (".jsonl", ".jsonl.partial", ".partial", ".safetensors"):
+            path.with_suffix(kind).unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()
 
