@@ -95,9 +95,10 @@ def probe_scores(
         fit = Estimator.fit_features(
             [windows[row] for row in training], seen, layers, settings, backbone
         )
-        probe = fit.estimator.artefact.probe
+        assert fit.fitted is not None
+        probe = fit.fitted.probe
         unseen: Features = {pooling: states[rows] for pooling, states in read.items()}
-        return np.clip(probe.predict(unseen, layers), PHQ_9.minimum, PHQ_9.maximum)
+        return np.clip(probe.points(unseen, layers), PHQ_9.minimum, PHQ_9.maximum)
 
     return scores
 

@@ -59,6 +59,18 @@ def tiny_run(tmp_path_factory, tiny_qwen) -> Path:
     return train(recipe, folder / "run").folder
 
 
+@pytest.fixture(scope="session")
+def tuned_run(tmp_path_factory, tiny_bert) -> Path:
+    """A run folder of a fine-tuning, as `tiny_run`."""
+    from sottovoce.train import train
+
+    folder = tmp_path_factory.mktemp("tuned")
+    recipes.write_people(folder)
+    body = {"probe": None, "finetune": recipes.FINETUNE, "input": recipes.TURNS}
+    recipe = recipes.write_recipe(folder, tiny_bert, **body)
+    return train(recipe, folder / "run").folder
+
+
 @dataclass(frozen=True)
 class DemoRun:
     out: Path

@@ -10,6 +10,20 @@ from tests import tiny
 from sottovoce.conversations import conversation_record, response_record, write_json_lines
 
 PEOPLE = 24
+TURNS = {"roles": ["user", "assistant"], "layout": "turns"}
+FINETUNE: dict[str, Any] = {
+    "lora": {"rank": 4},
+    "schedule": {
+        "epochs": 2,
+        "learning_rate": 0.01,
+        "head_learning_rate": 0.01,
+        "batch_size": 8,
+        "batch_tokens": 512,
+        "checkpoint_steps": 1,
+    },
+    "folds": 2,
+}
+"""Fine-tuning of a tiny backbone in a second; goes with `probe=None`."""
 
 
 def write_people(folder: Path, n: int = PEOPLE) -> tuple[Path, Path]:

@@ -1,19 +1,21 @@
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from tests import tiny
+from tests import tiny, tuning
 
 from sottovoce.artefact import RECORD_FILE, TENSOR_FILE
+from sottovoce.backbones import load_backbone
 from sottovoce.cohort import Window, WindowRules
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.errors import DataError, ModelError
 from sottovoce.estimator import Estimator
 from sottovoce.instruments import PHQ_9
 from sottovoce.model_input import Rendering
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.settings import BackboneSettings, EstimatorSettings, HeadSettings, ProbeSettings
 
 WINDOWS = tiny.labelled_windows(40)
 
@@ -210,3 +212,107 @@ def test_windows_with_a_reason_cannot_be_trained_on(tiny_qwen):
 def test_fewer_people_than_folds_is_refused(tiny_qwen):
     with pytest.raises(DataError, match="3 people cannot be split into 5 folds"):
         Estimator.fit(WINDOWS[:3], settings_for(tiny_qwen))
+
+
+METHODS = ["lora", "full"]
+
+
+@pytest.fixture(scope="module")
+def tuned(tiny_bert):
+    return Estimator.fit(WINDOWS, tuning.settings_for(tiny_bert))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("folder", ["tiny_qwen", "tiny_composite_qwen", "tiny_bert"])
+def test_a_fine_tuned_estimator_saved_and_loaded_gives_the_same_numbers(
+    folder, method, request, tmp_path
+):
+    path = request.getfixturevalue(folder)
+    backbone = load_backbone(str(path))
+    settings = tuning.settings_for(path, method, epochs=1, n_folds=2)
+    estimator = Estimator.fit(WINDOWS, settings, backbone=backbone).estimator
+    saved = estimator.save_pretrained(tmp_path / "model")
+    assert sorted(each.name for each in saved.iterdir()) == [RECORD_FILE, TENSOR_FILE]
+    loaded = Estimator.from_pretrained(saved)
+    assert loaded.settings == settings
+    assert loaded.model_id == estimator.model_id
+    assert loaded.model_id.startswith("finetune-")
+    np.testing.assert_array_equal(loaded.predict(WINDOWS), estimator.predict(WINDOWS))
+    assert np.ptp(loaded.predict(WINDOWS)) > 0
+    untrained = load_backbone(str(path))
+    for name, each in untrained.model.named_parameters():
+        assert (each == dict(backbone.model.named_parameters())[name]).all()
+
+
+def test_a_fine_tuned_estimate_is_never_a_bare_number(tuned):
+    for estimate in tuned.estimator.score(WINDOWS[:5]):
+        assert 0 <= estimate.lower <= estimate.score <= estimate.upper <= 27
+        assert set(estimate.p_at_least) == set(PHQ_9.cut_offs)
+
+
+def test_fine_tuning_on_the_same_data_and_seed_gives_the_same_estimator(tuned, tiny_bert, tmp_path):
+    settings = tuning.settings_for(tiny_bert)
+    again = Estimator.fit(WINDOWS, settings, checkpoints=tmp_path)
+    assert again.estimator.model_id == tuned.estimator.model_id
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".jsonl"}
+    from_checkpoints = Estimator.fit(WINDOWS, settings, checkpoints=tmp_path)
+    assert from_checkpoints.estimator.model_id == tuned.estimator.model_id
+    assert from_checkpoints.history == tuned.history
+
+
+def test_one_held_out_fold_gives_estimates_of_its_people_only(tiny_bert):
+    fit = Estimator.fit(WINDOWS, tuning.settings_for(tiny_bert, calibration="held_out", epochs=1))
+    estimates = fit.held_out_estimates(WINDOWS)
+    assert [each.user_id for each in estimates] == [WINDOWS[row].user_id for row in fit.rows]
+    assert 0 < len(estimates) < len(WINDOWS) / 2
+    assert len(fit.estimator.artefact.distribution.residuals) == len(estimates)
+
+
+def test_items_of_the_labels_are_trained_on(tiny_bert):
+    answers = [(1,) * 9, (3, None, *(2,) * 7), None]
+    windows = [
+        dataclasses.replace(
+            window, label=dataclasses.replace(window.label, items=answers[row % len(answers)])
+        )
+        for row, window in enumerate(WINDOWS)
+    ]
+    head = HeadSettings(outputs="both")
+    settings = tuning.settings_for(tiny_bert, head=head, epochs=1)
+    estimator = Estimator.fit(windows, settings).estimator
+    bias = estimator.artefact.tensors["head.items.bias"]
+    assert bias.shape == (9,)
+    assert np.ptp(bias) > 0
+
+
+def test_another_backbone_under_a_fine_tuned_estimator_is_refused(tiny_bert, tmp_path):
+    folder = shutil.copytree(tiny_bert, tmp_path / "backbone")
+    settings = tuning.settings_for(folder, epochs=1, calibration="held_out")
+    saved = Estimator.fit(WINDOWS, settings).estimator.save_pretrained(tmp_path / "model")
+    tiny.save_qwen(folder, seed=9)
+    with pytest.raises(ModelError, match="the set of backbone weights is not"):
+        Estimator.from_pretrained(saved).predict(WINDOWS[:1])
+
+
+def test_adapters_of_another_estimator_are_refused(tuned, tmp_path):
+    saved = tuned.estimator.save_pretrained(tmp_path / "model")
+    tensors = load_file(saved / TENSOR_FILE)
+    name = next(each for each in tensors if "lora_B" in each)
+    save_file(tensors | {name: tensors[name] + 1}, saved / TENSOR_FILE)
+    with pytest.raises(ModelError, match="the set of weights is not the one"):
+        Estimator.from_pretrained(saved)
+
+
+def test_a_body_of_a_kind_that_is_not_known_is_refused(saved):
+    def change(record):
+        record["body"]["kind"] = "oracle"
+
+    with pytest.raises(ModelError, match="incomplete"):
+        Estimator.from_pretrained(edited(saved, change))
+
+
+def test_weights_are_for_fine_tuning_only_and_one_a_window(tiny_qwen, tiny_bert):
+    with pytest.raises(DataError, match="a probe counts every window alike"):
+        Estimator.fit(WINDOWS, settings_for(tiny_qwen), weights=[1.0] * 40)
+    for weights in ([1.0] * 39, [0.0] * 40, [float("nan")] * 40):
+        with pytest.raises(DataError, match="not one number above 0 for each window"):
+            Estimator.fit(WINDOWS, tuning.settings_for(tiny_bert), weights=weights)

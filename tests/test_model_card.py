@@ -28,7 +28,7 @@ def card(tmp_path, tiny_run):
 def test_the_card_of_a_run_shows_the_run(tiny_run):
     card = (tiny_run / "MODEL_CARD.md").read_text("utf-8")
     estimator = Estimator.from_pretrained(tiny_run)
-    best, *_ = choices = estimator.artefact.probe.choices
+    best, *_ = choices = estimator.artefact.body.choices
     assert f"# {estimator.model_id}\n" in card
     assert (
         f"mean of {len(choices)} ridge regressions: layer {best.layer}, mean, {best.penalty:g}; "
@@ -99,3 +99,20 @@ def test_a_backbone_is_named_without_the_machine_it_lay_on(card, tiny_run, backb
 def test_what_becomes_of_leaks_is_said(card, tiny_run, policy, said):
     rules = dataclasses.replace(Estimator.from_pretrained(tiny_run).rules, leaks=policy)
     assert f"| questionnaire wording in the chat | {said} |" in card(rules=rules)[0]
+
+
+def test_the_card_of_a_fine_tuning_says_what_was_trained(tuned_run):
+    card = (tuned_run / "MODEL_CARD.md").read_text("utf-8")
+    estimator = Estimator.from_pretrained(tuned_run)
+    assert f"# {estimator.model_id}\n" in card
+    assert "| body | LoRA of rank 4 (" in card
+    assert "a head on the user_mean state for the total, huber loss |" in card
+    assert "neither the study's weights nor its data" in card
+    assert "When to stop was chosen by other people" in card
+    assert "probe" not in card
+
+
+def test_the_card_of_a_probe_says_that_it_is_not_the_study_s_model(card):
+    text, _ = card()
+    assert "a frozen backbone and a linear probe, not the study's fine-tuned 27B model" in text
+    assert "These people chose layer and penalty." in text

@@ -46,7 +46,7 @@ def test_the_fitted_probe_is_scikit_learns_ridge(n, width):
     wide = states.astype(np.float64)
     standard = (wide - wide.mean(0)) / wide.std(0)
     ridge = Ridge(alpha=0.3 * width).fit(standard, totals)
-    scores = fitted.probe.predict({"mean": states[:, None]}, [7])
+    scores = fitted.probe.points({"mean": states[:, None]}, [7])
     np.testing.assert_allclose(scores, ridge.predict(standard), atol=1e-6)
     assert fitted.probe.layers == (7,)
 
@@ -92,7 +92,7 @@ def test_a_constant_feature_does_no_harm():
     states, totals, folds = made_up()
     states[:, 0] = 4.0
     fitted = fit_probe({"mean": states[:, None]}, [0], totals, folds, ProbeSearch())
-    assert np.isfinite(fitted.probe.predict({"mean": states[:, None]}, [0])).all()
+    assert np.isfinite(fitted.probe.points({"mean": states[:, None]}, [0])).all()
 
 
 def test_the_best_candidates_are_averaged():
@@ -103,12 +103,12 @@ def test_the_best_candidates_are_averaged():
     ranked = sorted(fitted.errors, key=lambda each: fitted.errors[each])
     assert list(probe.choices) == ranked[:3]
     alone = [
-        Probe((choice,), probe.weights[[row]], probe.intercepts[[row]]).predict(
+        Probe((choice,), probe.weights[[row]], probe.intercepts[[row]]).points(
             {"mean": layers}, [2, 4, 6]
         )
         for row, choice in enumerate(probe.choices)
     ]
-    np.testing.assert_allclose(probe.predict({"mean": layers}, [2, 4, 6]), np.mean(alone, axis=0))
+    np.testing.assert_allclose(probe.points({"mean": layers}, [2, 4, 6]), np.mean(alone, axis=0))
     assert probe.layers == tuple(sorted(probe.layers))
 
 

@@ -12,7 +12,7 @@ from sottovoce.backbones import WHEELS
 from sottovoce.errors import RecipeError
 from sottovoce.probe import PENALTIES
 from sottovoce.recipe import Recipe, read_recipe, recipe_for
-from sottovoce.settings import EstimatorSettings
+from sottovoce.settings import EstimatorSettings, FinetuneSettings, LoraSettings
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
@@ -67,8 +67,104 @@ def test_all_layers_are_written_as_all(tmp_path):
 def test_the_recipes_of_the_repository_are_valid(path):
     recipe = read_recipe(path)
     assert recipe.name == path.stem
-    assert recipe.backbone.name in WHEELS
+    assert recipe.backbone.name in WHEELS or recipe.backbone.name.startswith("Qwen/Qwen3.5-")
     assert recipe.probe.penalties == PENALTIES
+    assert ("lora" in path.stem) == (
+        recipe.finetune is not None and recipe.finetune.method == "lora"
+    )
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publish_it(path):
+    text = path.read_text("utf-8")
+    assert "2606.17973" in text
+    if "finetune:" not in text:
+        return
+    for key in ("look_back_days", "roles", "max_tokens", "method", "pooling", "loss", "schedule"):
+        (line,) = [each for each in text.splitlines() if each.strip().startswith(f"{key}:")]
+        assert "# not published" in line
+
+
+def test_without_any_key_fine_tuning_is_the_settings_own_default(tmp_path):
+    recipe = read_recipe(recipes.write_recipe(tmp_path, probe=None, finetune={"method": "lora"}))
+    assert recipe.settings.finetune == FinetuneSettings()
+    assert (recipe.folds, recipe.probe) == (5, type(recipe.probe)())
+
+
+def test_fine_tuning_becomes_settings(tmp_path):
+    finetune = {
+        "lora": {"rank": 4, "targets": ["q_proj"]},
+        "head": {"outputs": "both", "loss": "ordinal", "pooling": "last", "smoothing": True},
+        "schedule": {"epochs": 2, "batch_tokens": 77},
+        "validation_share": 0,
+        "calibration": "held_out",
+        "folds": 3,
+    }
+    found = read_recipe(recipes.write_recipe(tmp_path, probe=None, finetune=finetune)).settings
+    assert found.finetune.lora == LoraSettings(rank=4, targets=("q_proj",))
+    assert (found.finetune.head.loss, found.finetune.head.pooling) == ("ordinal", "last")
+    assert (found.finetune.schedule.epochs, found.finetune.schedule.batch_tokens) == (2, 77)
+    assert (found.finetune.calibration, found.finetune.n_folds) == ("held_out", 3)
+
+
+def test_a_recipe_has_one_body(tmp_path):
+    sentence = wrong(tmp_path, finetune={"methd": "lora"}, seed=-1)
+    assert sentence == (
+        "3 mistakes: finetune: a recipe has a probe or is fine-tuned; leave one of them out; "
+        "finetune.methd is not a key, did you mean method?; "
+        "seed: input should be greater than or equal to 0"
+    )
+    assert wrong(tmp_path, finetune={}).startswith("one mistake: finetune: a recipe has a probe")
+
+
+def test_every_mistake_of_fine_tuning_is_told_at_once(tmp_path):
+    finetune = {
+        "method": "qlora",
+        "lora": {"rank": 0, "targets": [], "exclude": "(", "dropout": 1},
+        "head": {"pooling": "cls", "loss": "hubber", "outputs": "all"},
+        "schedule": {"epochs": 0, "learning_rate": 0, "batch_size": 0, "lerning_rate": 1},
+        "validation_share": 0.9,
+        "calibration": "none",
+        "folds": 1,
+    }
+    sentence = wrong(tmp_path, probe=None, finetune=finetune)
+    assert sentence.startswith("15 mistakes: ")
+    for mistake in (
+        "finetune.method: input should be 'lora' or 'full'",
+        "finetune.lora.rank: input should be greater than or equal to 1",
+        "finetune.lora.targets: write all, or a list of layer names such as [q_proj, v_proj]",
+        "finetune.lora.exclude: not a regular expression",
+        "finetune.lora.dropout: input should be less than 1",
+        "finetune.head.pooling: input should be 'last', 'user_mean' or 'all_mean'",
+        "finetune.head.loss: input should be 'mse', 'l1', 'huber', 'student_t' or 'ordinal'",
+        "finetune.head.outputs: input should be 'total', 'items' or 'both'",
+        "finetune.schedule.epochs: input should be greater than or equal to 1",
+        "finetune.schedule.learning_rate: input should be greater than 0",
+        "finetune.schedule.batch_size: input should be greater than or equal to 1",
+        "finetune.schedule.lerning_rate is not a key, did you mean learning_rate?",
+        "finetune.validation_share: input should be less than or equal to 0.5",
+        "finetune.calibration: input should be 'cross_fit' or 'held_out'",
+        "finetune.folds: input should be greater than or equal to 2",
+    ):
+        assert mistake in sentence
+
+
+@pytest.mark.parametrize(
+    ("finetune", "mistake"),
+    [
+        (
+            {"head": {"outputs": "items", "loss": "ordinal"}},
+            "finetune.head: the ordinal loss is about the total; use outputs total or both",
+        ),
+        (
+            {"method": "full", "lora": {"rank": 8}},
+            "finetune: the method full trains every weight; leave lora out",
+        ),
+        ({"lora": 5}, "finetune.lora: write a mapping of keys"),
+    ],
+)
+def test_one_mistake_of_fine_tuning_is_one_clause(tmp_path, finetune, mistake):
+    assert wrong(tmp_path, probe=None, finetune=finetune) == f"one mistake: {mistake}"
 
 
 def test_every_mistake_is_told_at_once(tmp_path):
@@ -255,3 +351,12 @@ def test_a_recipe_that_moves_finds_its_files_again(tmp_path):
         assert path.resolve() == before.files(tmp_path)[key].resolve()
     assert again.data.people == data["people"]
     assert again.settings_in(run) == before.settings_in(tmp_path)
+
+
+def test_half_precision_weights_are_not_trained(tmp_path):
+    changes = {"backbone": {"dtype": "bfloat16"}, "probe": None}
+    assert wrong(tmp_path, finetune={"method": "full"}, **changes) == (
+        "one mistake: finetune: half-precision weights round the steps of a full training away; "
+        "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
+    )
+    assert read_recipe(recipes.write_recipe(tmp_path, finetune={"method": "lora"}, **changes))

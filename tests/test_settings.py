@@ -1,10 +1,18 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
+from sottovoce.errors import DataError
 from sottovoce.recipe import read_recipe
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.settings import (
+    BackboneSettings,
+    EstimatorSettings,
+    FinetuneSettings,
+    ProbeSettings,
+    finetune_from,
+)
 
 
 def test_the_defaults_are_those_of_the_shipped_recipe():
@@ -23,3 +31,22 @@ def test_settings_cannot_be_changed(settings):
 def test_settings_that_are_equal_are_one_key():
     assert {EstimatorSettings(): 1}[EstimatorSettings()] == 1
     assert EstimatorSettings(seed=1) != EstimatorSettings()
+
+
+def test_an_estimator_has_one_body():
+    with pytest.raises(DataError, match="settings for a probe and for fine-tuning"):
+        EstimatorSettings(probe=ProbeSettings(n_folds=3), finetune=FinetuneSettings())
+
+
+def test_the_record_names_the_body_that_is_used_only():
+    assert "finetune" not in EstimatorSettings().record
+    record = EstimatorSettings(finetune=FinetuneSettings()).record
+    assert "probe" not in record
+    assert finetune_from(json.loads(json.dumps(record["finetune"]))) == FinetuneSettings()
+
+
+def test_half_precision_weights_are_not_trained():
+    half = BackboneSettings(dtype="bfloat16")
+    assert EstimatorSettings(backbone=half, finetune=FinetuneSettings("lora")).finetune
+    with pytest.raises(DataError, match="round the steps of a full training away"):
+        EstimatorSettings(backbone=half, finetune=FinetuneSettings("full"))

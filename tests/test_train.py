@@ -222,3 +222,90 @@ def test_questionnaires_of_another_instrument_are_left_out_and_counted(people):
 
     cohort = load_cohort(read_recipe(recipes.write_recipe(people)), people)
     assert cohort.left_out == {"another instrument": 1}
+
+
+FINETUNED = {"probe": None, "finetune": recipes.FINETUNE, "input": recipes.TURNS}
+
+
+def test_a_fine_tuning_leaves_the_same_folder_and_a_record_of_its_steps(tuned_run):
+    assert set(contents(tuned_run)) == HELD_IN_A_RUN | {"metrics.jsonl"}
+    rows = [row for _, row in read_json_lines(tuned_run / "metrics.jsonl")]
+    assert {row["job"] for row in rows} == {"fold-0", "fold-1", "final"}
+    ends = [row for row in rows if "epoch_loss" in row]
+    assert [row["epoch"] for row in ends] == [1, 2] * 3
+    assert all(row["validation_mae"] > 0 for row in ends)
+    assert all(row["loss"] >= 0 and row["gradient_norm"] >= 0 for row in rows if "loss" in row)
+    assert not list(tuned_run.parent.glob("*.checkpoint"))
+    metrics = json.loads((tuned_run / "metrics.json").read_text())
+    assert set(metrics) == {"out_of_fold", "simulated"}
+    assert len(list(read_scores(tuned_run / "predictions.jsonl"))) == recipes.PEOPLE
+
+
+def test_a_fine_tuning_is_repeated_from_its_own_folder(tuned_run, tmp_path):
+    again = train(tuned_run / "recipe.yaml", tmp_path / "again")
+    here, there = contents(tuned_run), contents(again.folder)
+    for name in {*HELD_IN_A_RUN, "metrics.jsonl"} - {"recipe.yaml", "report.html"}:
+        assert there[name] == here[name], name
+
+
+def test_a_fine_tuning_that_was_stopped_goes_on_and_then_removes_its_checkpoints(
+    tuned_run, tiny_bert, people
+):
+    class StoppedError(Exception):
+        pass
+
+    def stop(done, total):
+        if done > total // 2:
+            raise StoppedError
+
+    path = recipes.write_recipe(people, tiny_bert, **FINETUNED)
+    with pytest.raises(StoppedError):
+        train(path, people / "run", stop)
+    assert not (people / "run").exists()
+    kept = {each.name for each in (people / "run.checkpoint").iterdir()}
+    assert kept == {
+        f"{fold}.{kind}" for fold in ("fold-0", "fold-1") for kind in ("safetensors", "jsonl")
+    }
+    told = []
+    run = train(path, people / "run", lambda done, _total: told.append(done))
+    assert told[0] > recipes.PEOPLE  # the first training was not done again
+    assert not (people / "run.checkpoint").exists()
+    model = contents(tuned_run)["model/estimator.safetensors"]
+    assert contents(run.folder)["model/estimator.safetensors"] == model
+
+
+def test_a_folder_beside_the_run_keeps_what_is_not_a_checkpoint(tiny_bert, people):
+    beside = people / "run.checkpoint"
+    beside.mkdir()
+    (beside / "notes.txt").write_text("mine")
+    finetune = {**recipes.FINETUNE, "calibration": "held_out"}
+    train(
+        recipes.write_recipe(people, tiny_bert, **{**FINETUNED, "finetune": finetune}),
+        people / "run",
+    )
+    assert [each.name for each in beside.iterdir()] == ["notes.txt"]
+
+
+def test_one_held_out_fold_is_evaluated_on_its_people_only(tiny_bert, people):
+    finetune = {**recipes.FINETUNE, "calibration": "held_out"}
+    path = recipes.write_recipe(people, tiny_bert, **{**FINETUNED, "finetune": finetune})
+    run = train(path, people / "run")
+    assert run.evaluation.n_people == recipes.PEOPLE // 2
+    assert len(list(read_scores(run.folder / "predictions.jsonl"))) == recipes.PEOPLE // 2
+    assert "left out of the training" in (run.folder / "report.html").read_text("utf-8")
+
+
+def test_a_lora_target_that_matches_nothing_ends_the_run_with_one_sentence(tiny_bert, people):
+    finetune = {**recipes.FINETUNE, "lora": {"targets": ["q_proj"]}}
+    path = recipes.write_recipe(people, tiny_bert, **{**FINETUNED, "finetune": finetune})
+    with pytest.raises(ModelError, match="no layer of the backbone is named q_proj; correct"):
+        train(path, people / "run")
+    assert not (people / "run").exists()
+    assert not (people / "run.checkpoint").exists()
+
+
+def test_too_few_people_for_the_folds_of_a_fine_tuning_is_said(people):
+    finetune = {**recipes.FINETUNE, "folds": 30}
+    path = recipes.write_recipe(people, **{**FINETUNED, "finetune": finetune})
+    with pytest.raises(DataError, match="24 people are left to train on, 30 folds need as many"):
+        train(path, people / "run")

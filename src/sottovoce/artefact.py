@@ -7,27 +7,37 @@ backbones nor score.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from sottovoce.body import Body, Tensors
 from sottovoce.cohort import WindowRules
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.errors import DataError, ModelError
 from sottovoce.instruments import instrument
 from sottovoce.model_input import Rendering
-from sottovoce.probe import Choice, Probe, ProbeSearch
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.probe import Probe, ProbeSearch
+from sottovoce.settings import (
+    BackboneSettings,
+    EstimatorSettings,
+    ProbeSettings,
+    finetune_from,
+)
+from sottovoce.tuned import TunedBody
 
 FORMAT_VERSION = 1
 RECORD_FILE = "estimator.json"
 TENSOR_FILE = "estimator.safetensors"
 
-Tensors = dict[str, npt.NDArray[np.float64]]
+BODIES: Mapping[str, Callable[[Mapping[str, Any], Tensors], Body]] = {
+    "probe": Probe.rebuild,
+    "finetune": TunedBody.rebuild,
+}
+"""How a body is rebuilt from its record and tensors, by its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class Artefact:
     ----------
     settings
         What it was made with.
-    probe
+    body
         The fitted body.
     distribution
         The calibrator.
@@ -49,7 +59,7 @@ class Artefact:
     """
 
     settings: EstimatorSettings
-    probe: Probe
+    body: Body
     distribution: PredictiveDistribution
     fingerprints: Mapping[str, str]
     training: Mapping[str, Any]
@@ -57,11 +67,7 @@ class Artefact:
     @property
     def tensors(self) -> Tensors:
         """Everything numeric, by name."""
-        return {
-            "probe.weights": self.probe.weights,
-            "probe.intercepts": self.probe.intercepts,
-            "calibrator.residuals": self.distribution.residuals,
-        }
+        return {**self.body.tensors, "calibrator.residuals": self.distribution.residuals}
 
     @property
     def record(self) -> dict[str, Any]:
@@ -69,8 +75,8 @@ class Artefact:
         return {
             "format": "sottovoce-estimator",
             "format_version": FORMAT_VERSION,
-            "settings": asdict(self.settings),
-            "body": {"kind": "probe", "choices": [asdict(each) for each in self.probe.choices]},
+            "settings": self.settings.record,
+            "body": self.body.record,
             "fingerprints": dict(self.fingerprints),
             "training": dict(self.training),
             "tensors_sha256": _tensor_hash(self.tensors),
@@ -83,7 +89,7 @@ class Artefact:
         record = self.record
         record["settings"]["backbone"]["name"] = name
         digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-        return f"probe-{name}-{digest[:12]}"
+        return f"{self.body.kind}-{name}-{digest[:12]}"
 
 
 def write_artefact(artefact: Artefact, folder: Path) -> None:
@@ -91,7 +97,7 @@ def write_artefact(artefact: Artefact, folder: Path) -> None:
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(artefact.tensors, folder / TENSOR_FILE)
+    save_file(dict(artefact.tensors), folder / TENSOR_FILE)
     record = {**artefact.record, "model_id": artefact.model_id}
     text = json.dumps(record, indent=2, allow_nan=False) + "\n"
     (folder / RECORD_FILE).write_text(text, "utf-8")
@@ -167,32 +173,34 @@ def _rebuild(record: dict[str, Any], tensors: Tensors) -> Artefact:
     refuse_mismatch(
         "rendering", record["fingerprints"]["rendering"], settings.rendering.fingerprint
     )
-    choices = tuple(
-        Choice(each["pooling"], each["layer"], each["penalty"])
-        for each in record["body"]["choices"]
-    )
-    probe = Probe(choices, tensors["probe.weights"], tensors["probe.intercepts"])
+    body = BODIES[record["body"]["kind"]](record["body"], tensors)
     distribution = PredictiveDistribution.from_residuals(tensors["calibrator.residuals"])
-    artefact = Artefact(settings, probe, distribution, record["fingerprints"], record["training"])
+    artefact = Artefact(settings, body, distribution, record["fingerprints"], record["training"])
     refuse_mismatch("record", record["model_id"], artefact.model_id)
     return artefact
 
 
 def _settings_from(record: dict[str, Any]) -> EstimatorSettings:
-    rendering, probe = record["rendering"], record["probe"]
+    rendering = record["rendering"]
+    tuned = "finetune" in record
     return EstimatorSettings(
         instrument=instrument(record["instrument"]).key,
         rules=WindowRules(**record["rules"]),
         rendering=Rendering(**{**rendering, "roles": tuple(rendering["roles"])}),
         backbone=BackboneSettings(**record["backbone"]),
-        probe=ProbeSettings(
-            tuple(probe["poolings"]),
-            tuple(probe["layers"]),
-            ProbeSearch(tuple(probe["search"]["penalties"]), probe["search"]["n_averaged"]),
-            probe["n_folds"],
-        ),
+        probe=ProbeSettings() if tuned else _probe_from(record["probe"]),
         coverage=record["coverage"],
         seed=record["seed"],
+        finetune=finetune_from(record["finetune"]) if tuned else None,
+    )
+
+
+def _probe_from(record: dict[str, Any]) -> ProbeSettings:
+    return ProbeSettings(
+        tuple(record["poolings"]),
+        tuple(record["layers"]),
+        ProbeSearch(tuple(record["search"]["penalties"]), record["search"]["n_averaged"]),
+        record["n_folds"],
     )
 
 

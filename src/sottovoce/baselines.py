@@ -85,5 +85,5 @@ def embedding_scores(
     folds = assign_folds([window.user_id for window in training], N_FOLDS, seed, totals)
     seen: Features = {"mean": states[: len(training)]}
     probe = fit_probe(seen, [layer], totals, folds, ProbeSearch(n_averaged=1)).probe
-    scores = probe.predict({"mean": states[len(training) :]}, [layer])
+    scores = probe.points({"mean": states[len(training) :]}, [layer])
     return np.clip(scores, instrument.minimum, instrument.maximum)

@@ -1,25 +1,30 @@
 """The estimator: windows in, estimates with intervals out, one artefact to keep.
 
-Owns the interface: `fit`, `score`, `save_pretrained`, `from_pretrained`. The body so far is the
-frozen probe. Does not know files of chats, recipes or metrics.
+Owns the interface: `fit`, `score`, `save_pretrained`, `from_pretrained`, whichever body is inside:
+a frozen backbone with a probe, or a fine-tuned one. Does not know files of chats, recipes or
+metrics.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sottovoce.artefact import Artefact, read_artefact, refuse_mismatch, write_artefact
 from sottovoce.backbones import Backbone, load_backbone
+from sottovoce.body import Body
 from sottovoce.cohort import Window, WindowRules, assign_folds
 from sottovoce.conformal import PredictiveDistribution
+from sottovoce.crossfit import tune
 from sottovoce.errors import DataError, ModelError
 from sottovoce.estimates import Estimate
 from sottovoce.features import Pooling, pooled_states
 from sottovoce.instruments import Instrument, instrument
+from sottovoce.jobs import Examples
 from sottovoce.model_input import ModelInput, render, tokenizer_fingerprint
 from sottovoce.probe import FittedProbe, fit_probe
 from sottovoce.progress import Advance, silent
@@ -36,27 +41,40 @@ class Fit:
     ----------
     estimator
         Ready to score.
+    rows
+        Training windows that have a held-out score, shape (m,); all of them, unless a
+        fine-tuning left out one fold only.
     held_out
-        Score of each training window by folds that did not hold the person, points, shape (n,).
+        Score of each of them by a training that did not hold the person, points, shape (m,).
     folds
-        Fold of each training window, shape (n,).
+        Fold of each of them, shape (m,).
     fitted
-        The probe with the error of every candidate.
+        The probe with the error of every candidate; None for a fine-tuned body.
+    history
+        Loss and validation error by step and epoch of a fine-tuning.
     """
 
     estimator: "Estimator"
+    rows: npt.NDArray[np.int64]
     held_out: npt.NDArray[np.float64]
     folds: npt.NDArray[np.int64]
-    fitted: FittedProbe
+    fitted: FittedProbe | None = None
+    history: tuple[dict[str, Any], ...] = ()
 
     def held_out_estimates(self, windows: Sequence[Window]) -> list[Estimate]:
-        """Give each training window the estimate of folds that did not hold the person.
+        """Give the estimates of trainings that did not hold the person, in the order of `rows`.
 
         The interval, too, comes from the residuals of the other folds only.
+
+        Parameters
+        ----------
+        windows
+            The training windows, all of them.
         """
-        residuals = np.array([window.total for window in windows]) - self.held_out
+        own = [windows[row] for row in self.rows]
+        residuals = np.array([window.total for window in own]) - self.held_out
         estimates = []
-        for window, score, fold in zip(windows, self.held_out, self.folds, strict=True):
+        for window, score, fold in zip(own, self.held_out, self.folds, strict=True):
             others = PredictiveDistribution.from_residuals(residuals[self.folds != fold])
             estimates.append(self.estimator.estimate(window, float(score), distribution=others))
         return estimates
@@ -111,6 +129,8 @@ class Estimator:
         settings: EstimatorSettings | None = None,
         *,
         backbone: Backbone | None = None,
+        weights: Sequence[float] | None = None,
+        checkpoints: Path | None = None,
         advance: Advance = silent,
     ) -> Fit:
         """Train on labelled windows.
@@ -122,30 +142,46 @@ class Estimator:
         settings
             Defaults are those of `EstimatorSettings`.
         backbone
-            Loaded backbone to use instead of loading the settings' one.
+            Loaded backbone to use instead of loading the settings' one; it stays as it is.
+        weights
+            How much each window counts in fine-tuning, above 0, such as less for a label that
+            no person gave; equal by default.
+        checkpoints
+            Folder from which a fine-tuning that was killed goes on; None keeps none.
         advance
-            Called with windows read and their number.
+            Called with windows read or trained on and their number.
 
         Raises
         ------
         DataError
-            If a window may not be used or there are fewer people than folds.
+            If a window may not be used, there are fewer people than folds, or weights are given
+            that cannot be used.
         ModelError
-            If the backbone cannot be used, or a layer asked for does not exist.
+            If the backbone cannot be used, a layer or LoRA target asked for does not exist, or a
+            training diverges.
         """
         settings = settings or EstimatorSettings()
         _refuse_unusable(windows)
+        _refuse_weights(weights, len(windows), settings)
         backbone = backbone or _load(settings.backbone)
+        if settings.finetune is not None:
+            inputs = _rendered(windows, backbone, settings)
+            examples = _examples(windows, inputs, settings, weights)
+            users = [window.user_id for window in windows]
+            tuning = tune(backbone, examples, users, settings, checkpoints, advance)
+            residuals = examples.totals[tuning.rows] - tuning.held_out
+            artefact = _artefact(windows, settings, backbone, tuning.body, residuals)
+            estimator = cls(artefact)
+            return Fit(
+                estimator, tuning.rows, tuning.held_out, tuning.folds, history=tuning.history
+            )
         layers = settings.probe.layers or tuple(range(backbone.n_layers + 1))
         if max(layers) > backbone.n_layers or min(layers) < 0:
             raise ModelError(
                 f"layer {max(layers)} was asked for, and the backbone has layers 0 to "
                 f"{backbone.n_layers}; correct probe.layers"
             )
-        inputs = [
-            render(window, backbone.tokenizer, settings.rendering, backbone.max_length)
-            for window in windows
-        ]
+        inputs = _rendered(windows, backbone, settings)
         features = pooled_states(backbone, inputs, layers, settings.probe.poolings, advance)
         return cls.fit_features(windows, features, layers, settings, backbone)
 
@@ -165,19 +201,8 @@ class Estimator:
         fitted = fit_probe(features, layers, totals, folds, settings.probe.search)
         used = instrument(settings.instrument)
         held_out = np.clip(fitted.held_out, used.minimum, used.maximum)
-        artefact = Artefact(
-            settings,
-            fitted.probe,
-            PredictiveDistribution.from_residuals(totals - held_out),
-            {
-                "backbone": backbone.fingerprint,
-                "tokenizer": tokenizer_fingerprint(backbone.tokenizer),
-                "rendering": settings.rendering.fingerprint,
-            },
-            {"people": len(set(users)), "windows": len(windows)},
-        )
-        estimator = cls(artefact, backbone)
-        return Fit(estimator, held_out, folds, fitted)
+        artefact = _artefact(windows, settings, backbone, fitted.probe, totals - held_out)
+        return Fit(cls(artefact, backbone), np.arange(len(totals)), held_out, folds, fitted)
 
     def score(
         self,
@@ -229,9 +254,7 @@ class Estimator:
     ) -> npt.NDArray[np.float64]:
         if not inputs:
             return np.empty(0)
-        probe = self.artefact.probe
-        states = pooled_states(self.backbone, inputs, probe.layers, probe.poolings, advance)
-        points = probe.predict(states, probe.layers)
+        points = self.artefact.body.predict(self.backbone, inputs, advance)
         return np.clip(points, self.instrument.minimum, self.instrument.maximum)
 
     @property
@@ -244,8 +267,8 @@ class Estimator:
             Naming what does not match.
         """
         if self._backbone is None:
-            needed = self.artefact.probe.layers[-1] + 1
-            loaded = _load(self.settings.backbone, keep_layers=needed)
+            body = self.artefact.body
+            loaded = _load(self.settings.backbone, keep_layers=body.keep_layers)
             refuse_mismatch(
                 "set of backbone weights",
                 self.artefact.fingerprints["backbone"],
@@ -256,7 +279,7 @@ class Estimator:
                 self.artefact.fingerprints["tokenizer"],
                 tokenizer_fingerprint(loaded.tokenizer),
             )
-            self._backbone = loaded
+            self._backbone = body.prepare(loaded)
         return self._backbone
 
     def save_pretrained(self, folder: str | Path) -> Path:
@@ -336,6 +359,64 @@ def _load(settings: BackboneSettings, keep_layers: int | None = None) -> Backbon
     return load_backbone(
         settings.name, revision=settings.revision, dtype=settings.dtype, keep_layers=keep_layers
     )
+
+
+def _rendered(
+    windows: Sequence[Window], backbone: Backbone, settings: EstimatorSettings
+) -> list[ModelInput]:
+    return [
+        render(window, backbone.tokenizer, settings.rendering, backbone.max_length)
+        for window in windows
+    ]
+
+
+def _examples(
+    windows: Sequence[Window],
+    inputs: Sequence[ModelInput],
+    settings: EstimatorSettings,
+    weights: Sequence[float] | None,
+) -> Examples:
+    n_items = len(instrument(settings.instrument).items)
+    items = np.full((len(windows), n_items), np.nan)
+    for row, window in enumerate(windows):
+        if window.label is not None and window.label.items is not None:
+            items[row] = [np.nan if each is None else each for each in window.label.items]
+    totals = np.array([window.total for window in windows], dtype=np.float64)
+    counts = np.ones(len(windows)) if weights is None else np.asarray(weights, dtype=np.float64)
+    return Examples(inputs, totals, items, counts)
+
+
+def _artefact(
+    windows: Sequence[Window],
+    settings: EstimatorSettings,
+    backbone: Backbone,
+    body: Body,
+    residuals: npt.NDArray[np.float64],
+) -> Artefact:
+    return Artefact(
+        settings,
+        body,
+        PredictiveDistribution.from_residuals(residuals),
+        {
+            "backbone": backbone.fingerprint,
+            "tokenizer": tokenizer_fingerprint(backbone.tokenizer),
+            "rendering": settings.rendering.fingerprint,
+        },
+        {"people": len({window.user_id for window in windows}), "windows": len(windows)},
+    )
+
+
+def _refuse_weights(
+    weights: Sequence[float] | None, n_windows: int, settings: EstimatorSettings
+) -> None:
+    if weights is None:
+        return
+    if settings.finetune is None:
+        raise DataError("a probe counts every window alike", field="weights", fix="leave them out")
+    if len(weights) != n_windows or not all(0 < each < np.inf for each in weights):
+        raise DataError(
+            "there is not one number above 0 for each window", field="weights", fix="correct them"
+        )
 
 
 def _refuse_unusable(windows: Sequence[Window]) -> None:

@@ -18,8 +18,8 @@ tags: [depression-severity, {instrument}, simulated-data-{simulated}]
 
 Estimates the {title} total ({low}-{high} points) of a person from what they wrote in conversation
 with an AI companion over the last {days:g} days, with a {coverage:.0%} prediction interval and a
-probability at every cut-off. Method after Tieleman et al. 2026, arXiv:2606.17973, in its smallest
-form: a frozen backbone and a linear probe, not the study's fine-tuned 27B model.
+probability at every cut-off. Method after Tieleman et al. 2026, arXiv:2606.17973,
+{form}
 
 **It supports clinicians and researchers; it never diagnoses.** A total cannot clear suicide risk:
 risk language needs a separate, faster path.
@@ -29,7 +29,7 @@ risk language needs a separate, faster path.
 |---|---|
 | backbone | {backbone} ({fingerprint}…) |
 | reads | {roles} messages, {layout} layout, up to {tokens} tokens |
-| body | mean of {members} ridge regressions: {choices} |
+| body | {body} |
 | abstains | below {messages} user messages or {words} user words in the window |
 | questionnaire wording in the chat | {leaks} |
 
@@ -37,14 +37,14 @@ risk language needs a separate, faster path.
 {people} people, {windows} windows.{simulated_note}
 
 ## Out-of-fold results
-Each training person was scored by folds that did not hold them; intervals are 95% bootstrap
-intervals over people.
+Each person was scored by a training that did not hold them; intervals are 95% bootstrap intervals
+over people.
 
 | metric | value |
 |---|---|
 {rows}
 
-These people chose layer and penalty. A test on people of the intended population, by group, is
+{chose} A test on people of the intended population, by group, is
 owed before any use; `sottovoce evaluate` makes it.
 
 ## Limits
@@ -53,12 +53,24 @@ Estimates are drawn towards the mean of the training people: the ends of the sca
 under-stated. Depends on how much a person lets on.
 """
 
+_FORMS = {
+    "probe": "in its smallest\nform: a frozen backbone and a linear probe, not the study's "
+    "fine-tuned 27B model.",
+    "finetune": "a language\nmodel and a regression head trained together; neither the study's "
+    "weights nor its data.",
+}
+_CHOSE = {
+    "probe": "These people chose layer and penalty.",
+    "finetune": "When to stop was chosen by other people; the recipe was not.",
+}
+"""What the people who were scored had a part in, by the kind of body."""
+
 
 def write_model_card(
     path: Path, estimator: Estimator, evaluation: Evaluation, *, simulated: bool
 ) -> None:
     """Write the card of an estimator and its out-of-fold evaluation."""
-    settings, probe = estimator.settings, estimator.artefact.probe
+    settings, body = estimator.settings, estimator.artefact.body
     used = estimator.instrument
     text = _CARD.format(
         instrument=used.key,
@@ -74,10 +86,9 @@ def write_model_card(
         roles=" and ".join(settings.rendering.roles),
         layout=settings.rendering.layout,
         tokens=settings.rendering.max_tokens,
-        members=len(probe.choices),
-        choices="; ".join(
-            f"layer {each.layer}, {each.pooling}, {each.penalty:g}" for each in probe.choices
-        ),
+        body=body.described,
+        form=_FORMS[body.kind],
+        chose=_CHOSE[body.kind],
         messages=settings.rules.min_user_messages,
         words=settings.rules.min_user_words,
         leaks={"remove": "removed", "flag": "kept and counted", "exclude": "window excluded"}[

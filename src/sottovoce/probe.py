@@ -1,17 +1,21 @@
 """The linear probe: ridge regressions on pooled hidden states, chosen by folds of people.
 
 Owns the arithmetic: leave-fold-out predictions in closed form for every pooling, layer and
-penalty, the choice among them, and scores that the choice did not see. Does not know text,
-backbones or files.
+penalty, the choice among them, and scores that the choice did not see. Does not know text or files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sottovoce.features import Pooling
+from sottovoce.backbones import Backbone
+from sottovoce.body import Tensors
+from sottovoce.features import Pooling, pooled_states
+from sottovoce.model_input import ModelInput
+from sottovoce.progress import Advance
 
 Array = npt.NDArray[np.float64]
 
@@ -70,6 +74,42 @@ class Probe:
     weights: Array
     intercepts: Array
 
+    @classmethod
+    def rebuild(cls, record: Mapping[str, Any], tensors: Tensors) -> "Probe":
+        """Give the probe of a record and its tensors."""
+        choices = tuple(
+            Choice(each["pooling"], each["layer"], each["penalty"]) for each in record["choices"]
+        )
+        return cls(choices, tensors["probe.weights"], tensors["probe.intercepts"])
+
+    @property
+    def kind(self) -> str:
+        """`probe`."""
+        return "probe"
+
+    @property
+    def keep_layers(self) -> int:
+        """Blocks up to the highest layer read, and one more: the last block's output is normed."""
+        return self.layers[-1] + 1
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What each ridge regression reads."""
+        return {"kind": self.kind, "choices": [asdict(each) for each in self.choices]}
+
+    @property
+    def tensors(self) -> Tensors:
+        """Weights and intercepts."""
+        return {"probe.weights": self.weights, "probe.intercepts": self.intercepts}
+
+    @property
+    def described(self) -> str:
+        """Members, layers, poolings and penalties."""
+        members = "; ".join(
+            f"layer {each.layer}, {each.pooling}, {each.penalty:g}" for each in self.choices
+        )
+        return f"mean of {len(self.choices)} ridge regressions: {members}"
+
     @property
     def layers(self) -> tuple[int, ...]:
         """The layers that are read, ascending."""
@@ -80,7 +120,16 @@ class Probe:
         """The poolings that are read."""
         return tuple(dict.fromkeys(choice.pooling for choice in self.choices))
 
-    def predict(
+    def prepare(self, backbone: Backbone) -> Backbone:
+        """Give the backbone as it is: a probe reads it frozen."""
+        return backbone
+
+    def predict(self, backbone: Backbone, inputs: Sequence[ModelInput], advance: Advance) -> Array:
+        """Score rendered windows in points, not bounded, shape (n,)."""
+        states = pooled_states(backbone, inputs, self.layers, self.poolings, advance)
+        return self.points(states, self.layers)
+
+    def points(
         self, features: Mapping[Pooling, npt.NDArray[np.float32]], layers: Sequence[int]
     ) -> Array:
         """Score pooled states in points, not bounded.

@@ -5,6 +5,7 @@ translation into settings. Does not read data or train.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -12,7 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from sottovoce import bundled
 from sottovoce.backbones import WHEELS
@@ -20,10 +29,26 @@ from sottovoce.cohort import LeakPolicy, WindowRules
 from sottovoce.conversations import Role
 from sottovoce.errors import DataError, RecipeError
 from sottovoce.features import Pooling
+from sottovoce.head import HeadPooling, Outputs
 from sottovoce.instruments import instrument
+from sottovoce.losses import LossKind
 from sottovoce.model_input import Layout, Rendering
 from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.settings import (
+    HALF_PRECISION,
+    HALF_PRECISION_FIX,
+    VISION,
+    BackboneSettings,
+    Calibration,
+    EstimatorSettings,
+    FinetuneSettings,
+    HeadSettings,
+    LoraSettings,
+    Method,
+    ProbeSettings,
+    ScheduleSettings,
+    can_train,
+)
 
 BUNDLED = "bundled"
 """Written instead of a path: the simulated cohort that comes with the package."""
@@ -108,8 +133,103 @@ class ProbeSection(_Section):
         return penalties
 
 
+class LoraSection(_Section):
+    """See `settings.LoraSettings`; `all` is written for no targets, and means every layer."""
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    targets: tuple[Text, ...] = ()
+    exclude: Text = VISION
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _all_or_some(cls, targets: object) -> object:
+        if targets == "all":
+            return ()
+        if not isinstance(targets, list) or not targets:
+            raise ValueError("write all, or a list of layer names such as [q_proj, v_proj]")
+        return targets
+
+    @field_validator("exclude")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error:
+            raise ValueError("not a regular expression") from None
+        return pattern
+
+
+class HeadSection(_Section):
+    """See `settings.HeadSettings`."""
+
+    pooling: HeadPooling = "user_mean"
+    outputs: Outputs = "total"
+    loss: LossKind = "huber"
+    item_weight: float = Field(0.5, ge=0)
+    smoothing: bool = False
+
+    @model_validator(mode="after")
+    def _ordinal_is_about_the_total(self) -> "HeadSection":
+        if self.loss == "ordinal" and self.outputs == "items":
+            raise ValueError("the ordinal loss is about the total; use outputs total or both")
+        return self
+
+
+class ScheduleSection(_Section):
+    """See `settings.ScheduleSettings`."""
+
+    epochs: int = Field(10, ge=1)
+    patience: int = Field(3, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    head_learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warm_up: float = Field(0.1, ge=0, le=1)
+    clip: float = Field(1.0, gt=0)
+    batch_size: int = Field(16, ge=1)
+    batch_tokens: int = Field(8192, ge=1)
+    gradient_checkpointing: bool = False
+    checkpoint_steps: int = Field(50, ge=1)
+
+
+class FinetuneSection(_Section):
+    """See `settings.FinetuneSettings`."""
+
+    method: Method = "lora"
+    lora: LoraSection = LoraSection()
+    head: HeadSection = HeadSection()
+    schedule: ScheduleSection = ScheduleSection()
+    validation_share: float = Field(0.15, ge=0, le=0.5)
+    calibration: Calibration = "cross_fit"
+    folds: int = Field(5, ge=2)
+
+    @model_validator(mode="after")
+    def _lora_is_used(self) -> "FinetuneSection":
+        if self.method == "full" and "lora" in self.model_fields_set:
+            raise ValueError("the method full trains every weight; leave lora out")
+        return self
+
+    @property
+    def settings(self) -> FinetuneSettings:
+        """The section as settings."""
+        lora = self.lora.model_dump()
+        return FinetuneSettings(
+            self.method,
+            LoraSettings(**lora),
+            HeadSettings(**self.head.model_dump()),
+            ScheduleSettings(**self.schedule.model_dump()),
+            self.validation_share,
+            self.calibration,
+            self.folds,
+        )
+
+
 class Recipe(_Section):
-    """A whole recipe, valid in itself; whether its files exist is seen when it runs."""
+    """A whole recipe, valid in itself; whether its files exist is seen when it runs.
+
+    With `finetune` the body is a fine-tuned backbone, without it a probe.
+    """
 
     name: Text
     instrument: str = "phq-9"
@@ -118,8 +238,19 @@ class Recipe(_Section):
     input: InputSection = InputSection()
     backbone: BackboneSection
     probe: ProbeSection = ProbeSection()
+    finetune: FinetuneSection | None = None
     coverage: float = Field(0.9, gt=0, lt=1)
     seed: int = Field(0, ge=0)
+
+    @field_validator("finetune")
+    @classmethod
+    def _steps_are_not_rounded_away(
+        cls, finetune: FinetuneSection | None, others: ValidationInfo
+    ) -> FinetuneSection | None:
+        backbone = others.data.get("backbone")
+        if finetune and backbone and not can_train(finetune.method, backbone.dtype):
+            raise ValueError(f"{HALF_PRECISION}; {HALF_PRECISION_FIX}")
+        return finetune
 
     @field_validator("instrument")
     @classmethod
@@ -158,7 +289,13 @@ class Recipe(_Section):
             ),
             coverage=self.coverage,
             seed=self.seed,
+            finetune=self.finetune.settings if self.finetune else None,
         )
+
+    @property
+    def folds(self) -> int:
+        """Folds of people that the body asks for."""
+        return self.finetune.folds if self.finetune else self.probe.folds
 
     def settings_in(self, folder: Path) -> EstimatorSettings:
         """Give the settings of a recipe that stands in a folder.
@@ -229,12 +366,17 @@ def read_recipe(path: str | Path) -> Recipe:
         raise RecipeError(f"{path}: not YAML{where}; correct it") from None
     if not isinstance(raw, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of keys; start from recipes/")
+    mistakes = []
+    if "probe" in raw and "finetune" in raw:
+        mistakes.append("finetune: a recipe has a probe or is fine-tuned; leave one of them out")
     try:
-        return Recipe.model_validate(raw)
+        recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        mistakes = [_mistake(each) for each in _apart(error.errors())]
+        mistakes += [_mistake(each) for each in _apart(error.errors())]
+    if mistakes:
         count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise RecipeError(f"{path}: {count}: " + "; ".join(mistakes)) from None
+        raise RecipeError(f"{path}: {count}: " + "; ".join(mistakes))
+    return recipe
 
 
 _NOT_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)

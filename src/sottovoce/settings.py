@@ -1,13 +1,18 @@
 """Everything that decides an estimator besides the data, as plain records with their defaults.
 
-Owns the settings of backbone, probe and estimator. Does not know how they are written in a recipe
+Owns the settings of backbone, body and estimator. Does not know how they are written in a recipe
 (`recipe`) nor what is done with them (`estimator`).
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from sottovoce.cohort import WindowRules
+from sottovoce.errors import DataError
 from sottovoce.features import Pooling
+from sottovoce.head import HeadPooling, Outputs
+from sottovoce.losses import LossKind
 from sottovoce.model_input import Rendering
 from sottovoce.probe import ProbeSearch
 
@@ -41,9 +46,142 @@ class ProbeSettings:
     n_folds: int = 5
 
 
+Method = Literal["lora", "full"]
+Calibration = Literal["cross_fit", "held_out"]
+HALF_PRECISION = "half-precision weights round the steps of a full training away"
+HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
+VISION = r".*visual.*"
+"""Modules that no text passes through: the vision tower of a composite Qwen3.5."""
+
+
+def can_train(method: Method, dtype: str) -> bool:
+    """Whether weights of this number type can be trained so; adapters are always float32."""
+    return method == "lora" or dtype == "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    """Low-rank adapters (Hu et al. 2021, arXiv:2106.09685).
+
+    The study does not say whether it uses them; the defaults are those of the paper's and peft's
+    examples.
+
+    Parameters
+    ----------
+    rank, alpha, dropout
+        As in peft.
+    targets
+        Names of linear layers; none means every linear layer.
+    exclude
+        Pattern of whole module names that get no adapter.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: tuple[str, ...] = ()
+    exclude: str = VISION
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """What the head reads, puts out and loses. None of it is published by the study.
+
+    Parameters
+    ----------
+    pooling
+        ``last`` token, ``user_mean`` over the person's tokens, or ``all_mean``. The person's by
+        default, as in the probe.
+    outputs, loss, item_weight
+        See `head.Head`. Huber by default: the study's MAE/RMSE of .65 is heavy-tailed.
+    smoothing
+        Whether rare totals weigh more (`losses.rarity_weights`).
+    """
+
+    pooling: HeadPooling = "user_mean"
+    outputs: Outputs = "total"
+    loss: LossKind = "huber"
+    item_weight: float = 0.5
+    smoothing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """How long and how fast is trained; none of it is published by the study.
+
+    Parameters
+    ----------
+    epochs, patience
+        Epochs at most, and epochs without a better validation error after which it stops.
+    learning_rate, head_learning_rate
+        Peak rates of the backbone (or its adapters) and of the head, which starts from nothing.
+        AdamW moves each of the head's weights by about its rate, and a score by that times
+        hidden_size times the states' mean size: the wider the backbone, the lower the rate.
+    weight_decay, warm_up, clip
+        Of AdamW; share of the steps until the peak rate, after which it falls as a cosine; norm
+        that a gradient is cut to.
+    batch_size, batch_tokens
+        Windows of a step, and padded tokens that are in memory at once: a step is made of as
+        many parts as that takes, and its gradient is theirs together.
+    gradient_checkpointing
+        Whether activations are computed twice to save memory.
+    checkpoint_steps
+        Steps between checkpoints; each epoch ends with one too.
+    """
+
+    epochs: int = 10
+    patience: int = 3
+    learning_rate: float = 2e-4
+    head_learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    warm_up: float = 0.1
+    clip: float = 1.0
+    batch_size: int = 16
+    batch_tokens: int = 8192
+    gradient_checkpointing: bool = False
+    checkpoint_steps: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneSettings:
+    """Fine-tuning of the backbone with a regression head.
+
+    Parameters
+    ----------
+    method
+        ``lora`` trains adapters, ``full`` every weight.
+    lora, head, schedule
+        See each; `lora` does not count for ``full``.
+    validation_share
+        Share of the training people by whose error training stops and the best epoch is kept;
+        0 trains all epochs and keeps the last.
+    calibration
+        Whose residuals make the predictive distribution. ``cross_fit``: `n_folds` trainings, each
+        without a fold of people, and one on everybody: an error of every person, for
+        ``n_folds + 1`` trainings. ``held_out``: one training without one fold, for backbones
+        that are too large to train again.
+    n_folds
+        Folds of people, stratified by total.
+    """
+
+    method: Method = "lora"
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    validation_share: float = 0.15
+    calibration: Calibration = "cross_fit"
+    n_folds: int = 5
+
+
 @dataclass(frozen=True, slots=True)
 class EstimatorSettings:
-    """Everything that decides an estimator besides the data."""
+    """Everything that decides an estimator besides the data.
+
+    Raises
+    ------
+    DataError
+        If there are settings for both bodies, or half-precision weights are to be trained.
+    """
 
     instrument: str = "phq-9"
     rules: WindowRules = field(default_factory=WindowRules)
@@ -52,3 +190,35 @@ class EstimatorSettings:
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     coverage: float = 0.9
     seed: int = 0
+    finetune: FinetuneSettings | None = None
+    """When given, the body is a fine-tuned backbone and there is no probe."""
+
+    def __post_init__(self) -> None:
+        if self.finetune is not None and self.probe != ProbeSettings():
+            raise DataError(
+                "there are settings for a probe and for fine-tuning",
+                field="finetune",
+                fix="give one of them",
+            )
+        if self.finetune and not can_train(self.finetune.method, self.backbone.dtype):
+            raise DataError(HALF_PRECISION, field="finetune.method", fix=HALF_PRECISION_FIX)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As JSON values, of the two bodies only the one that is used."""
+        values = asdict(self)
+        values.pop("finetune" if self.finetune is None else "probe")
+        return values
+
+
+def finetune_from(record: Mapping[str, Any]) -> FinetuneSettings:
+    """Give the settings of a record made by `EstimatorSettings.record`."""
+    lora = {**record["lora"], "targets": tuple(record["lora"]["targets"])}
+    return FinetuneSettings(
+        **{
+            **record,
+            "lora": LoraSettings(**lora),
+            "head": HeadSettings(**record["head"]),
+            "schedule": ScheduleSettings(**record["schedule"]),
+        }
+    )

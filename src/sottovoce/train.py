@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from sottovoce.report import Provenance, Report, installed_versions, write_repor
 RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
 """The run folder's own recipe, from which the run is repeated; and what it ran on."""
 
-VERSIONED = ("torch", "transformers", "safetensors", "scikit-learn")
+VERSIONED = ("torch", "transformers", "peft", "safetensors", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,11 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
         YAML; relative paths in it count from its folder.
     out
         Run folder; replaced if it is one already. Written beside the target and moved into place,
-        so that it is there whole or not at all.
+        so that it is there whole or not at all. A fine-tuning keeps checkpoints beside it, in a
+        folder that ends in `.checkpoint`, until the run is whole: the same call goes on from
+        them after a kill.
     advance
-        Called with windows read and their number.
+        Called with windows read or trained on and their number.
 
     Raises
     ------
@@ -74,8 +76,11 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
     with _whole_folder(out) as partial:
         cohort = load_cohort(recipe, recipe_file.parent)
         settings = recipe.settings_in(recipe_file.parent)
-        fit = Estimator.fit(cohort.windows, settings, advance=advance)
+        fit = Estimator.fit(
+            cohort.windows, settings, checkpoints=_checkpoints(out), advance=advance
+        )
         evaluation = _write_run(partial, recipe_file, recipe, cohort, fit)
+    _remove_checkpoints(_checkpoints(out))
     return Run(out, fit.estimator, evaluation)
 
 
@@ -111,6 +116,20 @@ def _whole_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _checkpoints(out: Path) -> Path:
+    target = out.resolve()
+    return target.with_name(target.name + ".checkpoint")
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    """Remove checkpoints, and their folder if nothing else lies in it."""
+    for path in folder.glob("*.safetensors"):
+        for kind in (".jsonl", ".jsonl.partial", ".partial", ".safetensors"):
+            path.with_suffix(kind).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def _is_run(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (RECIPE, ENVIRONMENT))
 
@@ -135,10 +154,10 @@ def load_cohort(recipe: Recipe, folder: Path) -> Cohort:
         labels = (r for r in read_labels(files["labels"]) if wanted is None or r.user_id in wanted)
     cohort = build_cohort(chats, labels, rules, used)
     people = len(set(cohort.users))
-    if people < recipe.probe.folds:
+    if people < recipe.folds:
         reasons = "; ".join(f"{count}: {why}" for why, count in cohort.left_out.items())
         raise DataError(
-            f"{people} people are left to train on, {recipe.probe.folds} folds need as many"
+            f"{people} people are left to train on, {recipe.folds} folds need as many"
             + (f" (left out: {reasons})" if reasons else ""),
             path=files["labels"],
             fix="look at the files with sottovoce check",
@@ -165,7 +184,8 @@ def _write_run(
     folder: Path, recipe_file: Path, recipe: Recipe, cohort: Cohort, fit: Fit
 ) -> Evaluation:
     estimates = fit.held_out_estimates(cohort.windows)
-    evaluation = evaluate(cohort.totals, estimates, cohort.users, instrument=recipe.instrument)
+    users = [each.user_id for each in estimates]
+    evaluation = evaluate(cohort.totals[fit.rows], estimates, users, instrument=recipe.instrument)
     simulated = recipe.data.chats == BUNDLED
     environment = _environment()
     (folder / RECIPE).write_text(recipe_for(recipe_file, folder), "utf-8")
@@ -173,14 +193,12 @@ def _write_run(
     _write_json(folder / "data.json", _data_record(recipe, recipe_file.parent, cohort))
     fit.estimator.save_pretrained(folder / "model")
     write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
-    candidates = [
-        {"pooling": each.pooling, "layer": each.layer, "penalty": each.penalty, "mae": error}
-        for each, error in fit.fitted.errors.items()
-    ]
     _write_json(
         folder / "metrics.json",
-        {"out_of_fold": evaluation.as_dict(), "simulated": simulated, "candidates": candidates},
+        {"out_of_fold": evaluation.as_dict(), "simulated": simulated, **_candidates(fit)},
     )
+    if fit.history:
+        write_json_lines(folder / "metrics.jsonl", fit.history)
     times = [window.end for window in cohort.windows]
     report = Report(
         title=f"{evaluation.instrument.title} estimator {recipe.name}: out-of-fold evaluation",
@@ -188,10 +206,7 @@ def _write_run(
         cohort=bundled.NAME + ", split train" if simulated else Path(recipe.data.chats).name,
         simulated=simulated,
         period=(min(times), max(times)),
-        limits=(
-            "These are the training people, each scored by folds that did not hold them. They "
-            "chose pooling, layer and penalty; a test on other people is still owed.",
-        ),
+        limits=(f"{_who_was_scored(recipe)} A test on other people is still owed.",),
         provenance=Provenance(
             versions=environment["versions"],
             commands=(f"sottovoce train {recipe_file.name} --out {folder.stem}",),
@@ -200,6 +215,31 @@ def _write_run(
     write_report(folder / "report.html", report)
     write_model_card(folder / "MODEL_CARD.md", fit.estimator, evaluation, simulated=simulated)
     return evaluation
+
+
+def _candidates(fit: Fit) -> dict[str, Any]:
+    """Every candidate probe with its error; nothing for another body."""
+    if fit.fitted is None:
+        return {}
+    tried = [
+        {"pooling": each.pooling, "layer": each.layer, "penalty": each.penalty, "mae": error}
+        for each, error in fit.fitted.errors.items()
+    ]
+    return {"candidates": tried}
+
+
+def _who_was_scored(recipe: Recipe) -> str:
+    if recipe.finetune is None:
+        return (
+            "These are the training people, each scored by folds that did not hold them. They "
+            "chose pooling, layer and penalty."
+        )
+    if recipe.finetune.calibration == "held_out":
+        return "These people were left out of the training; their errors make the intervals."
+    return (
+        "These are the training people, each scored by a training that did not hold them; the "
+        "estimator itself is one more training, on all of them."
+    )
 
 
 def _data_record(recipe: Recipe, folder: Path, cohort: Cohort) -> dict[str, Any]:

@@ -349,6 +349,8 @@ def without(name):
         (with_rendering, "the rendering is not the one that the estimator was trained with"),
         (with_rules, "the record is not the one that the estimator was trained with"),
         (with_body, "the record is not the one that the estimator was trained with"),
+        (rewritten(body={"kind": "probe", "choices": []}), "the record is not"),
+        (rewritten(body={"kind": "oracle"}), "the estimator's record is incomplete ('oracle')"),
         (with_senseless_rules, "the estimator's record does not hold together"),
         (with_instrument, "the estimator's record is incomplete"),
         (without_settings, "the estimator's record is incomplete ('settings')"),

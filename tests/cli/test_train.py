@@ -19,8 +19,7 @@ def test_a_recipe_becomes_a_run_that_is_told_in_one_line(run, people, tiny_qwen)
     assert outcome.exit_code == 0
     (line,) = outcome.stdout.splitlines()
     model_id = Estimator.from_pretrained(people / "run").model_id
-    assert line.startswith(f"{model_id}: 24 people; mean of ")
-    assert "out of fold mae " in line
+    assert line.startswith(f"{model_id}: 24 people; out of fold mae ")
     assert outcome.stderr.splitlines()[-1] == (
         f"Next: sottovoce score chats.jsonl --model {people / 'run'} --out scores.jsonl"
     )
@@ -90,3 +89,15 @@ def test_without_a_folder_the_usage_is_wrong(run, people):
     outcome = run("train", recipes.write_recipe(people))
     assert outcome.exit_code == 2
     assert "Missing option '--out'" in outcome.stderr
+
+
+def test_a_recipe_that_fine_tunes_is_trained_and_scores(run, people, tiny_bert):
+    body = {"probe": None, "finetune": recipes.FINETUNE, "input": recipes.TURNS}
+    recipe = recipes.write_recipe(people, tiny_bert, **body)
+    outcome = run("train", recipe, "--out", people / "run")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.startswith("finetune-")
+    scores = people / "scores.jsonl"
+    scored = run("score", people / "chats.jsonl", "--model", people / "run", "--out", scores)
+    assert scored.exit_code == 0
+    assert len(scores.read_text("utf-8").splitlines()) == recipes.PEOPLE

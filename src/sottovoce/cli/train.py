@@ -21,6 +21,7 @@ from sottovoce.cli.console import (
 @click.command(
     epilog=example(
         "sottovoce train recipes/smollm2-probe.yaml --out runs/probe",
+        "sottovoce train recipes/minilm-full.yaml --out runs/minilm",
         "sottovoce train my-recipe.yaml --out runs/mine --json | jq .metrics.mae",
     )
 )
@@ -32,14 +33,16 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
     """Train an estimator by RECIPE and keep everything needed to repeat it.
 
     The folder holds the recipe, environment.json, data.json, the model, out-of-fold
-    predictions.jsonl, metrics.json, report.html and MODEL_CARD.md.
+    predictions.jsonl, metrics.json, report.html and MODEL_CARD.md; after fine-tuning also
+    metrics.jsonl, step by step. A fine-tuning that was killed goes on when the same command is
+    run again.
     """
     from sottovoce.recipe import read_recipe
     from sottovoce.train import train as run_training
 
     read_recipe(recipe)
     free_path(out, force=force)
-    with progress_bar("Reading windows") as advance:
+    with progress_bar("Training") as advance:
         run = run_training(recipe, out, advance)
     evaluation = run.evaluation
     if as_json:
@@ -51,10 +54,8 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
             }
         )
     else:
-        probe = run.estimator.artefact.probe
         stdout().print(
-            f"{run.estimator.model_id}: {evaluation.n_people} people; mean of "
-            f"{len(probe.choices)} probes on layers {', '.join(map(str, probe.layers))}; "
+            f"{run.estimator.model_id}: {evaluation.n_people} people; "
             "out of fold "
             + ", ".join(
                 f"{key} {evaluation.figures[key].text()}"

@@ -1,0 +1,98 @@
+"""What one training is given: examples, which of them are for what, and what makes it the same.
+
+Owns the examples' labels and weights, a training's rows, and its identity. Does not know how it is
+trained (`finetune`) nor why these rows (`crossfit`).
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sottovoce.head import Head
+from sottovoce.instruments import Instrument
+from sottovoce.losses import rarity_weights
+from sottovoce.model_input import ModelInput
+from sottovoce.settings import FinetuneSettings
+
+Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Rendered windows with their labels.
+
+    Parameters
+    ----------
+    inputs
+        Length n.
+    totals
+        Points, shape (n,).
+    items
+        Points, shape (n, n_items), NaN where not known.
+    weights
+        How much each window counts, above 0, shape (n,).
+    """
+
+    inputs: Sequence[ModelInput]
+    totals: Array
+    items: Array
+    weights: Array
+
+    def weighed(self, instrument: Instrument, rows: Rows) -> "Examples":
+        """Let rare totals among the rows count more; the other rows' labels are not looked at."""
+        weights = self.weights.copy()
+        weights[rows] *= rarity_weights(self.totals[rows], instrument.minimum, instrument.maximum)
+        return replace(self, weights=weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training.
+
+    Parameters
+    ----------
+    name
+        Of its checkpoint and in its records.
+    training, validation, held_out
+        Rows of the examples that are trained on, that decide when to stop, and that are scored
+        at the end; no row is in two of them. Without validation the last epoch is kept.
+    seed
+        Same seed and data on the same machine, same weights.
+    folder
+        Where the checkpoint is kept; None keeps none.
+    """
+
+    name: str
+    training: Rows
+    validation: Rows
+    held_out: Rows
+    seed: int
+    folder: Path | None = None
+
+
+def identity(
+    fingerprint: str, examples: Examples, settings: FinetuneSettings, job: Job, head: Head
+) -> str:
+    """Hash everything that decides a training; a checkpoint of another is never gone on from.
+
+    Parameters
+    ----------
+    fingerprint
+        The backbone's.
+    examples, settings, job, head
+        Of the training.
+    """
+    digest = hashlib.sha256(json.dumps([asdict(settings), asdict(head)]).encode())
+    digest.update(f"{fingerprint} {job.name} {job.seed}".encode())
+    for each in (examples.totals, examples.items, examples.weights, job.training, job.validation):
+        digest.update(f"{each.shape}".encode())
+        digest.update(each.tobytes())
+    for rendered in examples.inputs:
+        digest.update(repr(rendered.segments).encode())
+    return digest.hexdigest()

@@ -1,0 +1,297 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import tuning
+
+from sottovoce.backbones import load_backbone
+from sottovoce.checkpoint import read_checkpoint
+from sottovoce.errors import ModelError
+from sottovoce.finetune import finetune, learning_rate_share
+from sottovoce.instruments import PHQ_9
+from sottovoce.progress import silent
+from sottovoce.settings import HeadSettings
+
+ROOT = Path(__file__).parents[1]
+METHODS = ["lora", "full"]
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_after(n):
+    """Give an `advance` that stops a training after so many steps."""
+    told = []
+
+    def advance(done, total):
+        told.append(done)
+        if len(told) == n:
+            raise StoppedError
+
+    return advance
+
+
+def trained(folder, settings, job=None, advance=silent, change=lambda each: each):
+    backbone = load_backbone(str(folder))
+    examples = change(tuning.examples(backbone))
+    return finetune(backbone, examples, PHQ_9, settings, job or tuning.job(), advance)
+
+
+def assert_same(first, second):
+    """Bit for bit: weights, head, scores and record."""
+    assert set(first.body.tensors) == set(second.body.tensors)
+    for name, tensor in first.body.tensors.items():
+        np.testing.assert_array_equal(second.body.tensors[name], tensor, err_msg=name)
+    np.testing.assert_array_equal(first.held_out, second.held_out)
+    assert first.history == second.history
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["tiny_qwen", "tiny_composite_qwen", "tiny_bert"])
+def test_a_tiny_backbone_learns_what_the_made_up_people_repeat(name, method, request):
+    tuned = trained(request.getfixturevalue(name), tuning.finetune_settings(method))
+    errors = [row["validation_mae"] for row in tuned.history if "validation_mae" in row]
+    losses = [row["epoch_loss"] for row in tuned.history if "epoch_loss" in row]
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
+    assert all(math.isfinite(each) for each in errors)
+    assert tuned.held_out.shape == (4,)
+    assert (tuned.held_out >= 0).all() and (tuned.held_out <= 27).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_body_scores_as_its_training_did(tiny_qwen, method):
+    tuned = trained(tiny_qwen, tuning.finetune_settings(method))
+    backbone = load_backbone(str(tiny_qwen))
+    inputs = [tuning.examples(backbone).inputs[row] for row in tuning.job().held_out]
+    points = tuned.body.predict(tuned.body.prepare(backbone), inputs, silent)
+    np.testing.assert_allclose(np.clip(points, 0, 27), tuned.held_out, atol=1e-3)
+
+
+def test_adapters_beside_half_precision_weights_score_as_their_training_did(tiny_bert):
+    backbone = load_backbone(str(tiny_bert), dtype="bfloat16")
+    examples, job = tuning.examples(backbone), tuning.job()
+    tuned = finetune(backbone, examples, PHQ_9, tuning.finetune_settings(), job)
+    assert {each.dtype for each in tuned.body.weights.values()} == {np.dtype("float32")}
+    prepared = tuned.body.prepare(load_backbone(str(tiny_bert), dtype="bfloat16"))
+    points = tuned.body.predict(prepared, [examples.inputs[row] for row in job.held_out], silent)
+    np.testing.assert_array_equal(np.clip(points, 0, 27), tuned.held_out)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "loss"),
+    [
+        ("total", "mse"),
+        ("total", "l1"),
+        ("total", "student_t"),
+        ("total", "ordinal"),
+        ("items", "huber"),
+        ("both", "ordinal"),
+    ],
+)
+def test_every_head_and_loss_trains(tiny_bert, outputs, loss):
+    def with_some_items(examples):
+        items = examples.items.copy()
+        items[::2] = 1.0
+        return replace(examples, items=items)
+
+    head = HeadSettings(outputs=outputs, loss=loss, smoothing=True)
+    settings = tuning.finetune_settings(head=head)
+    tuned = trained(tiny_bert, settings, change=with_some_items)
+    losses = [row["epoch_loss"] for row in tuned.history if "epoch_loss" in row]
+    assert losses[-1] < losses[0]
+
+
+def test_the_gradient_does_not_depend_on_how_a_batch_is_cut(tiny_bert):
+    whole, parts = (
+        trained(
+            tiny_bert,
+            tuning.finetune_settings("full", batch_tokens=tokens, epochs=1, patience=1),
+            tuning.job(validation=np.array([], int)),
+        )
+        for tokens in (100_000, 1)
+    )
+    norms = [
+        [row["gradient_norm"] for row in each.history if "gradient_norm" in row]
+        for each in (whole, parts)
+    ]
+    assert norms[0][0] == pytest.approx(norms[1][0], rel=1e-2)  # the encoder's own dropout differs
+    assert len(norms[0]) == len(norms[1]) == 2
+
+
+def test_gradient_checkpointing_reads_twice_changes_no_number_and_ends(tiny_qwen):
+    bodies, reads = [], []
+    for wanted in (False, True):
+        backbone, times = load_backbone(str(tiny_qwen)), []
+        backbone.model.layers[0].mlp.register_forward_pre_hook(
+            lambda layer, _, times=times: times.append(1) if layer.training else None
+        )
+        settings = tuning.finetune_settings(gradient_checkpointing=wanted)
+        examples, job = tuning.examples(backbone), tuning.job()
+        bodies.append(finetune(backbone, examples, PHQ_9, settings, job).body)
+        reads.append(len(times))
+        assert not backbone.model.is_activation_checkpointing
+        assert not backbone.model.get_input_embeddings()._forward_hooks
+    assert reads[1] == 2 * reads[0] > 0
+    for name, tensor in bodies[0].tensors.items():
+        np.testing.assert_allclose(bodies[1].tensors[name], tensor, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_torch_s_own_alone(tiny_bert):
+    settings = tuning.finetune_settings()
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = trained(tiny_bert, settings)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert_same(first, trained(tiny_bert, settings))
+    other = trained(tiny_bert, settings, tuning.job(seed=6))
+    assert any((other.body.tensors[key] != each).any() for key, each in first.body.tensors.items())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5])
+def test_a_training_that_was_stopped_goes_on_exactly(tiny_bert, tmp_path, steps):
+    settings = tuning.finetune_settings("full")
+    job = tuning.job(folder=tmp_path)
+    with pytest.raises(StoppedError):
+        trained(tiny_bert, settings, job, stop_after(steps))
+    assert_same(trained(tiny_bert, settings), trained(tiny_bert, settings, job))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests import test_finetune, tuning
+
+settings = tuning.finetune_settings(epochs=200, patience=200, checkpoint_steps=3)
+test_finetune.trained(sys.argv[1], settings, tuning.job(folder=Path(sys.argv[2])))
+"""
+
+
+def test_a_training_that_was_killed_gives_the_weights_of_one_that_was_not(tiny_qwen, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tiny_qwen), str(tmp_path)]
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    with subprocess.Popen(
+        command, env=os.environ | paths, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        path = tmp_path / "final.safetensors"
+        while process.poll() is None and not path.is_file():
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    _, state = read_checkpoint(path)
+    assert not state["finished"]
+    assert_resumes(tiny_qwen, path, state)
+
+
+def assert_resumes(folder, path, state):
+    """Go on from a killed training for two epochs, and train as far without interruption."""
+    settings = tuning.finetune_settings(epochs=200, patience=200, checkpoint_steps=3)
+    last = (state["epoch"] + 2) * 2
+    outcomes = []
+    for job in (tuning.job(folder=path.parent), tuning.job(folder=path.parent / "whole")):
+        done = state["step"] if not outcomes else 0
+        with pytest.raises(StoppedError):
+            trained(folder, settings, job, stop_after(last - done))
+        outcomes.append(read_checkpoint(job.folder / "final.safetensors"))
+    (resumed, first), (whole, second) = outcomes
+    assert first == second
+    assert set(resumed) == set(whole)
+    for name, tensor in whole.items():
+        assert torch.equal(resumed[name], tensor), name
+
+
+def test_a_finished_training_is_not_trained_again(tiny_bert, tmp_path):
+    settings, job = tuning.finetune_settings(), tuning.job(folder=tmp_path)
+    first = trained(tiny_bert, settings, job)
+    told = []
+    second = trained(tiny_bert, settings, job, lambda done, total: told.append(done))
+    assert told == []
+    assert_same(first, second)
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_from(tiny_bert, tmp_path):
+    job = tuning.job(folder=tmp_path)
+    trained(tiny_bert, tuning.finetune_settings(), job)
+    other = tuning.finetune_settings(learning_rate=3e-3)
+    assert_same(trained(tiny_bert, other), trained(tiny_bert, other, job))
+
+
+def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best(tiny_bert):
+    settings = tuning.finetune_settings(epochs=40, patience=2, learning_rate=3e-2)
+    tuned = trained(tiny_bert, settings)
+    errors = [row["validation_mae"] for row in tuned.history if "validation_mae" in row]
+    assert len(errors) < 40
+    assert len(errors) - 1 - int(np.argmin(errors)) == 2
+    backbone = load_backbone(str(tiny_bert))
+    examples, rows = tuning.examples(backbone), tuning.job().validation
+    prepared = tuned.body.prepare(backbone)
+    points = tuned.body.predict(prepared, [examples.inputs[row] for row in rows], silent)
+    kept = np.abs(np.clip(points, 0, 27) - examples.totals[rows]).mean()
+    assert kept == pytest.approx(min(errors), abs=1e-3)
+
+
+def test_without_validation_the_last_epoch_is_kept(tiny_bert):
+    job = tuning.job(validation=np.array([], int))
+    tuned = trained(tiny_bert, tuning.finetune_settings(), job)
+    ends = [row for row in tuned.history if "epoch_loss" in row]
+    assert [row["validation_mae"] for row in ends] == [None] * 3
+
+
+@pytest.mark.parametrize("rate", [1e8, float("nan")])
+def test_a_training_that_diverges_is_one_sentence(tiny_bert, rate):
+    pace = {"learning_rate": rate, "head_learning_rate": rate, "clip": 1e9}
+    head = HeadSettings(loss="mse")
+    with pytest.raises(ModelError) as caught:
+        trained(tiny_bert, tuning.finetune_settings("full", head=head, **pace))
+    assert "the training final diverged at step " in str(caught.value)
+    assert "lower finetune.schedule.learning_rate" in str(caught.value)
+
+
+@pytest.mark.parametrize(("weight", "same"), [(1e-9, True), (1.0, False)])
+def test_a_window_that_weighs_next_to_nothing_teaches_next_to_nothing(tiny_bert, weight, same):
+    light = np.arange(24) < 6
+
+    def change(examples, order):
+        totals = examples.totals.copy()
+        totals[light] = totals[light][order]
+        return replace(examples, totals=totals, weights=np.where(light, weight, 1.0))
+
+    settings = tuning.finetune_settings(epochs=2)
+    first, second = (
+        trained(tiny_bert, settings, change=lambda each, order=order: change(each, order))
+        for order in (slice(None), slice(None, None, -1))
+    )
+    found = np.allclose(first.held_out, second.held_out, atol=1e-3)
+    assert found == same
+
+
+def test_a_held_out_score_does_not_depend_on_the_labels_of_its_own_fold(tiny_bert):
+    def lied(examples):
+        totals = examples.totals.copy()
+        totals[tuning.job().held_out] = 27.0
+        return replace(examples, totals=totals)
+
+    settings = tuning.finetune_settings(head=HeadSettings(smoothing=True))
+    assert_same(trained(tiny_bert, settings), trained(tiny_bert, settings, change=lied))
+
+
+@given(st.integers(1, 400), st.floats(0, 1))
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing(n_steps, warm_up):
+    shares = [learning_rate_share(step, n_steps, warm_up) for step in range(n_steps)]
+    top = int(np.argmax(shares))
+    assert all(0 < share <= 1 for share in shares[: top + 1])
+    assert shares == sorted(shares[: top + 1]) + sorted(shares[top + 1 :], reverse=True)
+    assert max(shares) == pytest.approx(1)
