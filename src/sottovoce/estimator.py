@@ -6,7 +6,7 @@ metrics.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ class Estimator:
         _refuse_weights(weights, len(windows), settings)
         backbone = backbone or _load(settings.backbone)
         if settings.finetune is not None:
-            inputs = _rendered(windows, backbone, settings)
+            inputs = _render_all(windows, backbone, settings)
             examples = _examples(windows, inputs, settings, weights)
             users = [window.user_id for window in windows]
             tuning = tune(backbone, examples, users, settings, checkpoints, advance)
@@ -181,7 +181,7 @@ class Estimator:
                 f"layer {max(layers)} was asked for, and the backbone has layers 0 to "
                 f"{backbone.n_layers}; correct probe.layers"
             )
-        inputs = _rendered(windows, backbone, settings)
+        inputs = _render_all(windows, backbone, settings)
         features = pooled_states(backbone, inputs, layers, settings.probe.poolings, advance)
         return cls.fit_features(windows, features, layers, settings, backbone)
 
@@ -225,20 +225,36 @@ class Estimator:
         list of Estimate
             In the order of the windows.
         """
-        readable = [window for window in windows if window.reason is None]
-        points = iter(self.predict(readable, advance)) if readable else iter(())
+        inputs = {}
+        judged = list(windows)
+        for row, window in enumerate(windows):
+            if window.reason is None:
+                try:
+                    inputs[row] = self._rendered(window)
+                except DataError as error:
+                    judged[row] = replace(window, reason=error.problem)
+        points = dict(zip(inputs, self._points(list(inputs.values()), advance), strict=True))
         return [
-            self.estimate(window, None if window.reason else float(next(points)), coverage)
-            for window in windows
+            self.estimate(window, float(points[row]) if row in points else None, coverage)
+            for row, window in enumerate(judged)
         ]
 
     def predict(
         self, windows: Sequence[Window], advance: Advance = silent
     ) -> npt.NDArray[np.float64]:
         """Give bare scores in points, within the instrument's range, shape (n,)."""
+        return self._points([self._rendered(window) for window in windows], advance)
+
+    def _rendered(self, window: Window) -> ModelInput:
         backbone = self.backbone
-        inputs = _rendered(windows, backbone, self.settings)
-        points = self.artefact.body.predict(backbone, inputs, advance)
+        return render(window, backbone.tokenizer, self.settings.rendering, backbone.max_length)
+
+    def _points(
+        self, inputs: Sequence[ModelInput], advance: Advance = silent
+    ) -> npt.NDArray[np.float64]:
+        if not inputs:
+            return np.empty(0)
+        points = self.artefact.body.predict(self.backbone, inputs, advance)
         return np.clip(points, self.instrument.minimum, self.instrument.maximum)
 
     @property
@@ -345,7 +361,7 @@ def _load(settings: BackboneSettings, keep_layers: int | None = None) -> Backbon
     )
 
 
-def _rendered(
+def _render_all(
     windows: Sequence[Window], backbone: Backbone, settings: EstimatorSettings
 ) -> list[ModelInput]:
     return [

@@ -296,6 +296,12 @@ def with_rules(model):
     (model / "estimator.json").write_text(json.dumps(record))
 
 
+def with_body(model):
+    record = json.loads((model / "estimator.json").read_text())
+    record["body"]["choices"][0]["penalty"] = 7.0
+    (model / "estimator.json").write_text(json.dumps(record))
+
+
 def with_senseless_rules(model):
     record = json.loads((model / "estimator.json").read_text())
     record["settings"]["rules"]["look_back_days"] = -1
@@ -342,8 +348,7 @@ def without(name):
         (with_tensors, "the set of weights is not the one that the estimator was trained with"),
         (with_rendering, "the rendering is not the one that the estimator was trained with"),
         (with_rules, "the record is not the one that the estimator was trained with"),
-        (rewritten(body={"kind": "probe", "choices": []}), "the record is not"),
-        (rewritten(body={"kind": "oracle"}), "the estimator's record is incomplete ('oracle')"),
+        (with_body, "the record is not the one that the estimator was trained with"),
         (with_senseless_rules, "the estimator's record does not hold together"),
         (with_instrument, "the estimator's record is incomplete"),
         (without_settings, "the estimator's record is incomplete ('settings')"),
