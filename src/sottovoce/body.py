@@ -42,8 +42,12 @@ class Body(Protocol):
         """Everything numeric, by name."""
 
     @property
+    def summary(self) -> str:
+        """What it is, in a few words."""
+
+    @property
     def described(self) -> str:
-        """What it is, as a line for people."""
+        """What it is, with everything that was chosen."""
 
     def prepare(self, backbone: Backbone) -> Backbone:
         """Give the backbone as the body reads it; called once, on a backbone of its own."""

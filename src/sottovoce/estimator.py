@@ -165,7 +165,7 @@ class Estimator:
         _refuse_weights(weights, len(windows), settings)
         backbone = backbone or _load(settings.backbone)
         if settings.finetune is not None:
-            inputs = _rendered(windows, backbone, settings)
+            inputs = _render_all(windows, backbone, settings)
             examples = _examples(windows, inputs, settings, weights)
             users = [window.user_id for window in windows]
             tuning = tune(backbone, examples, users, settings, checkpoints, advance)
@@ -181,7 +181,7 @@ class Estimator:
                 f"layer {max(layers)} was asked for, and the backbone has layers 0 to "
                 f"{backbone.n_layers}; correct probe.layers"
             )
-        inputs = _rendered(windows, backbone, settings)
+        inputs = _render_all(windows, backbone, settings)
         features = pooled_states(backbone, inputs, layers, settings.probe.poolings, advance)
         return cls.fit_features(windows, features, layers, settings, backbone)
 
@@ -361,7 +361,7 @@ def _load(settings: BackboneSettings, keep_layers: int | None = None) -> Backbon
     )
 
 
-def _rendered(
+def _render_all(
     windows: Sequence[Window], backbone: Backbone, settings: EstimatorSettings
 ) -> list[ModelInput]:
     return [

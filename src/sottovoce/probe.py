@@ -103,6 +103,12 @@ class Probe:
         return {"probe.weights": self.weights, "probe.intercepts": self.intercepts}
 
     @property
+    def summary(self) -> str:
+        """How many members, on which layers."""
+        layers = ", ".join(map(str, self.layers))
+        return f"mean of {len(self.choices)} probes on layers {layers}"
+
+    @property
     def described(self) -> str:
         """Members, layers, poolings and penalties."""
         members = "; ".join(

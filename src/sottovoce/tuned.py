@@ -92,13 +92,17 @@ class TunedBody:
         }
 
     @property
+    def summary(self) -> str:
+        """How it was trained."""
+        return f"LoRA of rank {self.lora.rank}" if self.lora else "all weights trained"
+
+    @property
     def described(self) -> str:
         """How it was trained and what its head gives."""
-        how = f"LoRA of rank {self.lora.rank}" if self.lora else "all weights trained"
         gives = {"total": "the total", "items": "the items", "both": "total and items"}
         count = sum(array.size for array in self.tensors.values())
         return (
-            f"{how} ({count:,} numbers), a head on the {self.pooling} state for "
+            f"{self.summary} ({count:,} numbers), a head on the {self.pooling} state for "
             f"{gives[self.head.outputs]}, {self.head.loss} loss"
         )
 

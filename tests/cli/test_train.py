@@ -19,7 +19,8 @@ def test_a_recipe_becomes_a_run_that_is_told_in_one_line(run, people, tiny_qwen)
     assert outcome.exit_code == 0
     (line,) = outcome.stdout.splitlines()
     model_id = Estimator.from_pretrained(people / "run").model_id
-    assert line.startswith(f"{model_id}: 24 people; out of fold mae ")
+    assert line.startswith(f"{model_id}: 24 people; mean of ")
+    assert "out of fold mae " in line
     assert outcome.stderr.splitlines()[-1] == (
         f"Next: sottovoce score chats.jsonl --model {people / 'run'} --out scores.jsonl"
     )
@@ -97,6 +98,7 @@ def test_a_recipe_that_fine_tunes_is_trained_and_scores(run, people, tiny_bert):
     outcome = run("train", recipe, "--out", people / "run")
     assert outcome.exit_code == 0
     assert outcome.stdout.startswith("finetune-")
+    assert ": 24 people; LoRA of rank 4; out of fold mae " in outcome.stdout
     scores = people / "scores.jsonl"
     scored = run("score", people / "chats.jsonl", "--model", people / "run", "--out", scores)
     assert scored.exit_code == 0

@@ -56,7 +56,7 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
     else:
         stdout().print(
             f"{run.estimator.model_id}: {evaluation.n_people} people; "
-            "out of fold "
+            f"{run.estimator.artefact.body.summary}; out of fold "
             + ", ".join(
                 f"{key} {evaluation.figures[key].text()}"
                 for key in ("mae", "r")
