@@ -10,13 +10,18 @@ from safetensors.numpy import load_file, save_file
 from tests import tiny
 
 from sottovoce.cohort import Window, WindowRules
-from sottovoce.conformal import PredictiveDistribution
 from sottovoce.ensemble import MEMBERS, RECORD_FILE, TENSOR_FILE, Ensemble, fit_ensemble
 from sottovoce.errors import DataError, ModelError
 from sottovoce.estimator import Estimator
 from sottovoce.instruments import PHQ_9
 from sottovoce.model_input import Rendering
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.settings import (
+    BackboneSettings,
+    EstimatorSettings,
+    FinetuneSettings,
+    ProbeSettings,
+    ScheduleSettings,
+)
 
 WINDOWS = tiny.labelled_windows(40)
 TOTALS = np.array([window.total for window in WINDOWS])
@@ -115,7 +120,7 @@ def test_the_folder_holds_json_and_safetensors_only(saved):
     assert names == {".json", ".safetensors"}
     assert sorted(path.name for path in (saved / MEMBERS).iterdir()) == ["bert", "qwen"]
     record = json.loads((saved / RECORD_FILE).read_text("utf-8"))
-    assert set(record["members"]) == {"qwen", "bert"}
+    assert [each["name"] for each in record["members"]] == ["qwen", "bert"]
     share = record["width_follows_disagreement"]
     assert record["interval_scores"][str(share)] == min(record["interval_scores"].values())
 
@@ -189,6 +194,28 @@ def test_members_that_do_not_share_are_refused_by_name(fits, tiny_qwen):
     refused(first | {"b": part}, "b has held-out scores of 9 of 40 windows")
 
 
+def tuned_on(folder, **changes):
+    pace = ScheduleSettings(epochs=1, batch_size=8, batch_tokens=512)
+    finetune = FinetuneSettings(schedule=pace, n_folds=4, **changes)
+    return fit_on(folder, probe=ProbeSettings(), finetune=finetune)
+
+
+def test_a_fine_tuned_member_and_a_probe_are_one_ensemble(fits, tiny_bert, tmp_path):
+    tuned = tuned_on(tiny_bert)
+    fit = fit_ensemble(WINDOWS, {"probe": fits["qwen"], "tuned": tuned}, weighting="equal")
+    loaded = Estimator.from_pretrained(fit.ensemble.save_pretrained(tmp_path / "model"))
+    assert [each.artefact.body.kind for each in loaded.members.values()] == ["probe", "finetune"]
+    before, after = fit.ensemble.predict(WINDOWS[:6]), loaded.predict(WINDOWS[:6])
+    np.testing.assert_allclose(after, before, atol=1e-3)
+    expected = (fits["qwen"].held_out + tuned.held_out) / 2
+    np.testing.assert_allclose(fit.held_out, expected)
+
+
+def test_a_fine_tuning_that_scored_one_fold_only_is_refused(fits, tiny_bert):
+    part = tuned_on(tiny_bert, calibration="held_out")
+    refused({"qwen": fits["qwen"], "part": part}, "part has held-out scores of 10 of 40 windows")
+
+
 def test_two_folds_are_too_few(tiny_qwen, tiny_bert):
     probe = ProbeSettings(("mean",), (1,), n_folds=2)
     fits = {"a": fit_on(tiny_qwen, probe=probe), "b": fit_on(tiny_bert, probe=probe)}
@@ -238,9 +265,10 @@ def test_another_backbone_of_a_member_is_refused_by_name(tiny_qwen, tiny_bert, t
         (lambda r: r.update(format_version=9), "has format 9, this version reads format 1"),
         (lambda r: r.update(coverage=0.5), "not those that were saved together"),
         (lambda r: r.pop("members"), "incomplete"),
-        (lambda r: r.update(members={}), "incomplete"),
-        (lambda r: r.update(members={"../x": "y"}), "no name of a folder"),
-        (lambda r: r["members"].pop("bert"), "not those that were saved together"),
+        (lambda r: r.update(members=[]), "incomplete"),
+        (lambda r: r.update(members=[{"name": "../x", "model_id": "y"}]), "no name of a folder"),
+        (lambda r: r["members"].pop(), "not those that were saved together"),
+        (lambda r: r["members"].reverse(), "not those that were saved together"),
     ],
 )
 def test_an_edited_record_of_an_ensemble_is_refused(saved, change, sentence):
@@ -261,7 +289,5 @@ def test_edited_weights_are_refused(saved):
 
 def test_a_wider_disagreement_widens_the_interval_when_the_record_says_so(fit):
     combination = dataclasses.replace(fit.ensemble.combination, share=0.5, typical=2.0)
-    ensemble = Ensemble(fit.ensemble.members, combination, fit.ensemble.settings)
-    assert isinstance(ensemble.distribution, PredictiveDistribution)
     one_mind = combination.distribution(np.array([9.0, 9.0])).residuals
     np.testing.assert_allclose(one_mind, combination.residuals / 2)

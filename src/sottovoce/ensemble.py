@@ -86,7 +86,9 @@ class Ensemble(Scorer):
         return {
             "format": "sottovoce-ensemble",
             "format_version": FORMAT_VERSION,
-            "members": {name: each.model_id for name, each in self.members.items()},
+            "members": [  # a list: weights follow their order
+                {"name": name, "model_id": each.model_id} for name, each in self.members.items()
+            ],
             "weighting": self.settings.weighting,
             "coverage": self.coverage,
             "width_follows_disagreement": made.share,
@@ -267,7 +269,7 @@ def read_ensemble(folder: str | Path) -> Ensemble:
     folder = Path(folder)
     record, tensors = _read_files(folder)
     try:
-        expected = {str(name): str(model_id) for name, model_id in record["members"].items()}
+        expected = {str(each["name"]): str(each["model_id"]) for each in record["members"]}
         combination = Combination(
             tensors["weights"],
             float(record["width_follows_disagreement"]),
