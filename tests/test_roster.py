@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -44,6 +45,14 @@ def test_weights_are_learnt_unless_the_recipe_says_otherwise(tmp_path):
 
 def test_a_recipe_without_the_key_is_one_of_an_estimator(tmp_path):
     assert isinstance(read_any(recipes.write_recipe(tmp_path)), Recipe)
+
+
+def test_the_recipe_that_is_written_down_is_valid(tmp_path):
+    page = Path(__file__).parents[1] / "docs" / "decisions" / "0005-ensembles.md"
+    written = page.read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
+    recipes.write_ensemble(tmp_path, {"smollm2-probe": {}, "minilm-probe": {}})
+    (tmp_path / "both.yaml").write_text(written, "utf-8")
+    assert list(read_roster(tmp_path / "both.yaml").members) == ["smollm2-probe", "minilm-probe"]
 
 
 def test_in_a_run_folder_the_members_stand_beside_it(tmp_path):
