@@ -95,7 +95,7 @@ def test_nothing_within_the_budget_is_lost_and_no_segment_is_too_long(
     try:
         rendered = render(tiny.window("ada", sayings), tokenizer, rendering, max_length)
     except DataError:
-        assert budget <= 12 or not "".join(sayings)  # too small even for the speaker's name
+        assert budget <= 12 or not "".join(sayings[-1:])  # only the newest message is sure to fit
         return
     assert all(len(segment.token_ids) <= max_length for segment in rendered.segments)
     assert rendered.n_messages + rendered.n_dropped == len(sayings)
