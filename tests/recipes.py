@@ -63,3 +63,20 @@ def write_recipe(folder: Path, named: Path | str = "a-backbone", /, **changes: A
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe(named, **changes), sort_keys=False), "utf-8")
     return path
+
+
+def write_ensemble(
+    folder: Path, members: dict[str, dict[str, Any]], coverage: float = 0.9, **section: Any
+) -> Path:
+    """Write NAME.yaml for each member, its changes over `recipe`, and ensemble.yaml."""
+    for name, changes in members.items():
+        fields = {"name": name} | changes
+        backbone = fields.pop("on", "a-backbone")
+        whole = recipe(backbone, **fields)
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(whole, sort_keys=False), "utf-8")
+    listed = {"members": [f"{name}.yaml" for name in members]} | section
+    path = folder / "ensemble.yaml"
+    path.write_text(
+        yaml.safe_dump({"name": "both", "ensemble": listed, "coverage": coverage}), "utf-8"
+    )
+    return path

@@ -18,7 +18,7 @@ from sottovoce.conversations import (
 )
 from sottovoce.errors import DataError
 from sottovoce.estimator import Estimator
-from sottovoce.settings import EstimatorSettings
+from sottovoce.instruments import PHQ_9
 from sottovoce.stream import PEOPLE_AT_ONCE, score_file
 
 
@@ -27,7 +27,7 @@ class Reader:
 
     def __init__(self, rules: WindowRules | None = None) -> None:
         self.rules = rules or WindowRules(min_user_messages=1, min_user_words=0)
-        self.settings = EstimatorSettings(rules=self.rules)
+        self.instrument = PHQ_9
         self.calls: list[int] = []
         self.alive: list[int] = []
         self.windows: list[Window] = []

@@ -18,6 +18,7 @@ _HOMES = {
     "WindowRules": "cohort",
     "Estimate": "estimates",
     "Estimator": "estimator",
+    "Ensemble": "ensemble",
     "SottovoceError": "errors",
     "instrument": "instruments",
     "evaluate": "evaluation",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sottovoce.conversations import Conversation as Conversation
     from sottovoce.conversations import Message as Message
     from sottovoce.conversations import QuestionnaireResponse as QuestionnaireResponse
+    from sottovoce.ensemble import Ensemble as Ensemble
     from sottovoce.errors import SottovoceError as SottovoceError
     from sottovoce.estimates import Estimate as Estimate
     from sottovoce.estimator import Estimator as Estimator

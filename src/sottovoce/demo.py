@@ -25,6 +25,7 @@ from sottovoce.evaluation import Comparison, Evaluation, Predictions, compare, e
 from sottovoce.evaluation.groups import people_columns
 from sottovoce.progress import Advance
 from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
+from sottovoce.scorer import Scorer
 
 ESTIMATOR = "this estimator"
 NOTES = {
@@ -118,17 +119,17 @@ def run_demo(out: Path, stage: Stage) -> Demo:
     return result
 
 
-def _cohort(split: bundled.Split, estimator: Estimator) -> Cohort:
+def _cohort(split: bundled.Split, estimator: Scorer) -> Cohort:
     return build_cohort(
         bundled.conversations(split), bundled.labels(split), estimator.rules, estimator.instrument
     )
 
 
-def _evaluate(estimator: Estimator, test: Cohort, estimates: Sequence[Estimate]) -> Evaluation:
+def _evaluate(estimator: Scorer, test: Cohort, estimates: Sequence[Estimate]) -> Evaluation:
     scores = [estimate.score for estimate in estimates]
     assert all(score is not None for score in scores)
     curves = {
-        coverage: estimator.artefact.distribution.interval(
+        coverage: estimator.distribution.interval(
             np.array(scores, dtype=np.float64), coverage, estimator.instrument
         )
         for coverage in CURVE

@@ -1,13 +1,14 @@
 """The estimator: windows in, estimates with intervals out, one artefact to keep.
 
-Owns the interface: `fit`, `score`, `save_pretrained`, `from_pretrained`, whichever body is inside:
-a frozen backbone with a probe, or a fine-tuned one. Does not know files of chats, recipes or
+Owns `fit`, `predict`, `save_pretrained`, `from_pretrained`, whichever body is inside: a frozen
+backbone with a probe, or a fine-tuned one. Does not know files of chats, recipes or
 metrics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,15 @@ from sottovoce.jobs import Examples
 from sottovoce.model_input import ModelInput, render, tokenizer_fingerprint
 from sottovoce.probe import FittedProbe, fit_probe
 from sottovoce.progress import Advance, silent
+from sottovoce.scorer import Scorer
 from sottovoce.settings import BackboneSettings, EstimatorSettings
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "estimator"
+
+OTHER_FORMS = {"ensemble.json": ("sottovoce.ensemble", "read_ensemble")}
+"""Forms of model besides one estimator: the file that tells it, and module and function that read
+it. By name, as the commands are: the module stands to the right of this one
+(docs/decisions/0005)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class Fit:
         return estimates
 
 
-class Estimator:
+class Estimator(Scorer):
     """Estimates a questionnaire total from conversation.
 
     Parameters
@@ -117,10 +124,25 @@ class Estimator:
         """The window rules of training; windows to score are cut by them."""
         return self.settings.rules
 
+    @property
+    def coverage(self) -> float:
+        """Coverage of the interval unless another is asked for, 0 to 1."""
+        return self.settings.coverage
+
+    @property
+    def distribution(self) -> PredictiveDistribution:
+        """The errors of the folds."""
+        return self.artefact.distribution
+
     @cached_property
     def model_id(self) -> str:
         """Body, backbone and a hash of record and tensors: two that differ never share it."""
         return self.artefact.model_id
+
+    @property
+    def summary(self) -> str:
+        """The body, in a few words."""
+        return self.artefact.body.summary
 
     @classmethod
     def fit(
@@ -288,14 +310,19 @@ class Estimator:
         return Path(folder)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path | None = None) -> "Estimator":
+    def from_pretrained(cls, folder: str | Path | None = None) -> Scorer:
         """Read an artefact, refusing anything that does not fit together.
 
         Parameters
         ----------
         folder
-            Holds the two files, or a run folder with them in `model/`; None gives the small
-            estimator that comes with the package (trained on simulated chats).
+            Holds the two files, or a run folder with them in `model/`, or an ensemble; None gives
+            the small estimator that comes with the package (trained on simulated chats).
+
+        Returns
+        -------
+        Scorer
+            An `Estimator`, or an `Ensemble` if the folder holds one.
 
         Raises
         ------
@@ -303,56 +330,12 @@ class Estimator:
             If a file is missing or damaged, or format, tensors, rendering or instrument do not
             match; the sentence says which. Backbone and tokenizer are checked when they load.
         """
-        return cls(read_artefact(BUNDLED_FOLDER if folder is None else Path(folder)))
-
-    def estimate(
-        self,
-        window: Window,
-        score: float | None,
-        coverage: float | None = None,
-        distribution: PredictiveDistribution | None = None,
-    ) -> Estimate:
-        """Turn a bare score into an estimate; no score becomes an abstention.
-
-        Parameters
-        ----------
-        window
-            What was read.
-        score
-            Points within the instrument's range, from `predict`; None to abstain.
-        coverage
-            Of the interval; the settings' by default.
-        distribution
-            Predictive distribution to use instead of the estimator's own.
-        """
-        coverage = self.settings.coverage if coverage is None else coverage
-        distribution = distribution or self.artefact.distribution
-        used = self.instrument
-        lower = upper = band = None
-        probabilities: dict[int, float] = {}
-        if score is not None:
-            lows, highs = distribution.interval([score], coverage, used)
-            lower, upper = float(lows[0]), float(highs[0])
-            band = used.band(score).name
-            probabilities = {
-                cut: float(distribution.p_at_least([score], cut)[0]) for cut in used.cut_offs
-            }
-        return Estimate(
-            user_id=window.user_id,
-            instrument=used.key,
-            window_start=window.start,
-            window_end=window.end,
-            score=score,
-            lower=lower,
-            upper=upper,
-            coverage=coverage,
-            p_at_least=probabilities,
-            band=band,
-            n_messages=len(window.user_messages),
-            abstained=score is None,
-            reason=window.reason,
-            model_id=self.model_id,
-        )
+        place = BUNDLED_FOLDER if folder is None else Path(folder)
+        for name, (module, reader) in OTHER_FORMS.items():
+            if (place / name).is_file():
+                read: Callable[[Path], Scorer] = getattr(import_module(module), reader)
+                return read(place)
+        return cls(read_artefact(place))
 
 
 def _load(settings: BackboneSettings, keep_layers: int | None = None) -> Backbone:

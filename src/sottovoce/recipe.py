@@ -345,15 +345,14 @@ def recipe_for(path: Path, folder: Path) -> str:
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True) if moved else text
 
 
-def read_recipe(path: str | Path) -> Recipe:
-    """Read and validate a recipe.
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read the keys of a recipe, of whatever form.
 
     Raises
     ------
     RecipeError
-        Naming every mistake at once, with the nearest valid key where one was misspelt.
+        If the file cannot be read or is no mapping.
     """
-    path = Path(path)
     try:
         raw = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
@@ -366,17 +365,40 @@ def read_recipe(path: str | Path) -> Recipe:
         raise RecipeError(f"{path}: not YAML{where}; correct it") from None
     if not isinstance(raw, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of keys; start from recipes/")
+    return raw
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and validate a recipe.
+
+    Raises
+    ------
+    RecipeError
+        Naming every mistake at once, with the nearest valid key where one was misspelt.
+    """
+    path = Path(path)
+    raw = read_mapping(path)
     mistakes = []
     if "probe" in raw and "finetune" in raw:
         mistakes.append("finetune: a recipe has a probe or is fine-tuned; leave one of them out")
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        mistakes += [_mistake(each) for each in _apart(error.errors())]
+        mistakes += mistakes_of(error, Recipe)
     if mistakes:
-        count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise RecipeError(f"{path}: {count}: " + "; ".join(mistakes))
+        raise refusal(path, mistakes)
     return recipe
+
+
+def mistakes_of(error: ValidationError, form: type[BaseModel]) -> list[str]:
+    """Give a clause for each mistake against a form."""
+    return [_mistake(each, form) for each in _apart(error.errors())]
+
+
+def refusal(path: Path, mistakes: Sequence[str]) -> RecipeError:
+    """Put all mistakes of a recipe into one error."""
+    count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    return RecipeError(f"{path}: {count}: " + "; ".join(mistakes))
 
 
 _NOT_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
@@ -389,10 +411,10 @@ def _apart(errors: Sequence[Any]) -> list[Any]:
     return [each for each in errors if each["type"] != "too_short" or each["loc"] not in entries]
 
 
-def _mistake(error: Any) -> str:
+def _mistake(error: Any, form: type[BaseModel]) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1]), n=1)
+        near = get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1], form), n=1)
         return f"{place} is not a key" + (f", did you mean {near[0]}?" if near else "")
     if error["type"] == "missing":
         return f"{place} is missing"
@@ -404,9 +426,8 @@ def _mistake(error: Any) -> str:
     return f"{place}: {message[:1].lower()}{message[1:]}"
 
 
-def _keys(place: tuple[Any, ...]) -> list[str]:
-    """Keys that a section knows."""
-    section: type[BaseModel] = Recipe
+def _keys(place: tuple[Any, ...], section: type[BaseModel]) -> list[str]:
+    """Keys that a section of a form knows."""
     for part in place:
         annotation = section.model_fields[str(part)].annotation
         kinds = [annotation, *get_args(annotation)]

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from sottovoce.cohort import Window, newest_window, timeline, window_before
 from sottovoce.estimates import Estimate
-from sottovoce.estimator import Estimator
 from sottovoce.histories import Histories, History
 from sottovoce.progress import Advance, silent
+from sottovoce.scorer import Scorer
 
 PEOPLE_AT_ONCE = 32
 """People whose windows are read together: enough to group texts of like length into batches."""
 
 
 def score_file(
-    estimator: Estimator,
+    estimator: Scorer,
     chats: str | Path,
     *,
     at: str | Path | None = None,
@@ -32,7 +32,7 @@ def score_file(
     Parameters
     ----------
     estimator
-        Its window rules decide what is read.
+        One estimator or an ensemble; its window rules decide what is read.
     chats
         Canonical `chats.jsonl`, in any order.
     at
@@ -65,7 +65,7 @@ def score_file(
 
 
 def _windows(
-    people: Iterable[History], estimator: Estimator, *, before_questionnaires: bool
+    people: Iterable[History], estimator: Scorer, *, before_questionnaires: bool
 ) -> Iterator[Window]:
     for history in people:
         messages = timeline(history.conversations)
@@ -74,7 +74,7 @@ def _windows(
                 yield newest_window(history.user_id, messages, estimator.rules)
             continue
         for response in history.responses:
-            if response.instrument == estimator.settings.instrument:
+            if response.instrument == estimator.instrument.key:
                 yield window_before(
                     history.user_id, messages, response.completed_at, estimator.rules
                 )

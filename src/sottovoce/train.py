@@ -35,6 +35,7 @@ from sottovoce.model_card import write_model_card
 from sottovoce.progress import Advance, silent
 from sottovoce.recipe import BUNDLED, Recipe, read_recipe, recipe_for
 from sottovoce.report import Provenance, Report, installed_versions, write_report
+from sottovoce.scorer import Scorer
 
 RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
 """The run folder's own recipe, from which the run is repeated; and what it ran on."""
@@ -47,7 +48,7 @@ class Run:
     """What a training left behind: its folder, the estimator, its out-of-fold evaluation."""
 
     folder: Path
-    estimator: Estimator
+    estimator: Scorer
     evaluation: Evaluation
 
 
@@ -73,19 +74,19 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
     """
     recipe_file, out = Path(recipe_file), Path(out)
     recipe = read_recipe(recipe_file)
-    with _whole_folder(out) as partial:
+    with whole_folder(out) as partial:
         cohort = load_cohort(recipe, recipe_file.parent)
         settings = recipe.settings_in(recipe_file.parent)
         fit = Estimator.fit(
-            cohort.windows, settings, checkpoints=_checkpoints(out), advance=advance
+            cohort.windows, settings, checkpoints=checkpoints_beside(out), advance=advance
         )
-        evaluation = _write_run(partial, recipe_file, recipe, cohort, fit)
-    _remove_checkpoints(_checkpoints(out))
+        evaluation = write_run(partial, recipe_file, recipe, cohort, fit)
+    remove_checkpoints(checkpoints_beside(out))
     return Run(out, fit.estimator, evaluation)
 
 
 @contextmanager
-def _whole_folder(out: Path) -> Iterator[Path]:
+def whole_folder(out: Path) -> Iterator[Path]:
     """Give a folder beside the target that takes its place when everything went well.
 
     Only a run is ever replaced: a folder that holds other things is left alone.
@@ -116,12 +117,13 @@ def _whole_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _checkpoints(out: Path) -> Path:
+def checkpoints_beside(out: Path) -> Path:
+    """Give the folder beside a run folder where its trainings keep their checkpoints."""
     target = out.resolve()
     return target.with_name(target.name + ".checkpoint")
 
 
-def _remove_checkpoints(folder: Path) -> None:
+def remove_checkpoints(folder: Path) -> None:
     """Remove checkpoints, and their folder if nothing else lies in it."""
     for path in folder.glob("*.safetensors"):
         for kind in (".jsonl", ".jsonl.partial", ".partial", ".safetensors"):
@@ -180,20 +182,21 @@ def _people_of_split(recipe: Recipe, files: Mapping[str, Path]) -> frozenset[str
     return wanted
 
 
-def _write_run(
+def write_run(
     folder: Path, recipe_file: Path, recipe: Recipe, cohort: Cohort, fit: Fit
 ) -> Evaluation:
+    """Write everything that a run folder holds; give the out-of-fold evaluation."""
     estimates = fit.held_out_estimates(cohort.windows)
     users = [each.user_id for each in estimates]
     evaluation = evaluate(cohort.totals[fit.rows], estimates, users, instrument=recipe.instrument)
     simulated = recipe.data.chats == BUNDLED
-    environment = _environment()
+    environment = environment_record()
     (folder / RECIPE).write_text(recipe_for(recipe_file, folder), "utf-8")
-    _write_json(folder / ENVIRONMENT, environment)
-    _write_json(folder / "data.json", _data_record(recipe, recipe_file.parent, cohort))
+    write_json(folder / ENVIRONMENT, environment)
+    write_json(folder / "data.json", data_record(recipe, recipe_file.parent, cohort))
     fit.estimator.save_pretrained(folder / "model")
     write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
-    _write_json(
+    write_json(
         folder / "metrics.json",
         {"out_of_fold": evaluation.as_dict(), "simulated": simulated, **_candidates(fit)},
     )
@@ -242,7 +245,7 @@ def _who_was_scored(recipe: Recipe) -> str:
     )
 
 
-def _data_record(recipe: Recipe, folder: Path, cohort: Cohort) -> dict[str, Any]:
+def data_record(recipe: Recipe, folder: Path, cohort: Cohort) -> dict[str, Any]:
     """Which data it was, by checksum, and what became of it; no id and no text."""
     return {
         "files": {
@@ -258,7 +261,8 @@ def _data_record(recipe: Recipe, folder: Path, cohort: Cohort) -> dict[str, Any]
     }
 
 
-def _environment() -> dict[str, Any]:
+def environment_record() -> dict[str, Any]:
+    """Give versions and machine of the run."""
     return {
         "versions": installed_versions(*VERSIONED),
         "system": platform.system(),
@@ -272,5 +276,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write one object; refuses what is not a number."""
     path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", "utf-8")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
-    help="Run folder or artefact.  [default: the small estimator of the package]",
+    help="Run folder, artefact or ensemble.  [default: the small estimator of the package]",
 )
 @click.option(
     "--at",

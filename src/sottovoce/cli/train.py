@@ -1,4 +1,4 @@
-"""`sottovoce train`: a recipe becomes a run folder. Owns the command; the work is `train`'s."""
+"""`sottovoce train`: a recipe becomes a run folder. Owns the command; the work is `assembly`'s."""
 
 import shlex
 from pathlib import Path
@@ -30,20 +30,21 @@ from sottovoce.cli.console import (
 @force_option
 @json_option
 def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
-    """Train an estimator by RECIPE and keep everything needed to repeat it.
+    """Train an estimator or an ensemble by RECIPE and keep everything needed to repeat it.
 
     The folder holds the recipe, environment.json, data.json, the model, out-of-fold
     predictions.jsonl, metrics.json, report.html and MODEL_CARD.md; after fine-tuning also
     metrics.jsonl, step by step. A fine-tuning that was killed goes on when the same command is
-    run again.
+    run again. A recipe with the key ensemble names the recipes of its members; the run of each is
+    kept in members/.
     """
-    from sottovoce.recipe import read_recipe
-    from sottovoce.train import train as run_training
+    from sottovoce.assembly import assemble
+    from sottovoce.roster import read_any
 
-    read_recipe(recipe)
+    read_any(recipe)
     free_path(out, force=force)
     with progress_bar("Training") as advance:
-        run = run_training(recipe, out, advance)
+        run = assemble(recipe, out, advance)
     evaluation = run.evaluation
     if as_json:
         print_json(
@@ -56,7 +57,7 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
     else:
         stdout().print(
             f"{run.estimator.model_id}: {evaluation.n_people} people; "
-            f"{run.estimator.artefact.body.summary}; out of fold "
+            f"{run.estimator.summary}; out of fold "
             + ", ".join(
                 f"{key} {evaluation.figures[key].text()}"
                 for key in ("mae", "r")

@@ -1,0 +1,139 @@
+"""Training by either form of recipe: one estimator, or an ensemble with every member's own run.
+
+Owns what the run folder of an ensemble holds beyond its members' runs. Does not know how one
+estimator is trained (`train`) nor how members are put together (`ensemble`).
+"""
+
+from pathlib import Path
+
+from sottovoce import bundled
+from sottovoce.cohort import Cohort
+from sottovoce.conversations import write_json_lines
+from sottovoce.ensemble import MEMBERS, EnsembleFit, fit_ensemble
+from sottovoce.errors import ModelError
+from sottovoce.estimates import estimate_record
+from sottovoce.estimator import Estimator, Fit
+from sottovoce.evaluation import Evaluation, evaluate
+from sottovoce.model_card import write_ensemble_card
+from sottovoce.progress import Advance, part, silent
+from sottovoce.recipe import BUNDLED, Recipe
+from sottovoce.report import Provenance, Report, write_report
+from sottovoce.roster import Roster, read_any
+from sottovoce.train import (
+    ENVIRONMENT,
+    RECIPE,
+    Run,
+    checkpoints_beside,
+    data_record,
+    environment_record,
+    load_cohort,
+    remove_checkpoints,
+    train,
+    whole_folder,
+    write_json,
+    write_run,
+)
+
+LIMIT = (
+    "These are the training people, each scored by members, weights and widths that were made "
+    "without them. A test on other people is still owed."
+)
+
+
+def assemble(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -> Run:
+    """Train by a recipe of either form and keep the run.
+
+    Parameters
+    ----------
+    recipe_file
+        Of one estimator, or with the key `ensemble`.
+    out
+        Run folder, as for `train`. That of an ensemble is an artefact itself and holds each
+        member's run in `members/NAME/`.
+    advance
+        Called with windows read or trained on, and their number over all members.
+
+    Raises
+    ------
+    RecipeError, DataError, ModelError
+        In one sentence each; the sentence names the member.
+    """
+    recipe_file, out = Path(recipe_file), Path(out)
+    roster = read_any(recipe_file)
+    if isinstance(roster, Recipe):
+        return train(recipe_file, out, advance)
+    with whole_folder(out) as partial:
+        place, leader = roster.leader
+        cohort = load_cohort(leader, place.parent)
+        fits: dict[str, Fit] = {}
+        for number, (name, (path, recipe)) in enumerate(roster.members.items()):
+            told = part(number, len(roster.members), advance)
+            kept = _checkpoints(out, name)
+            fits[name] = fit = _fit_member(name, path, recipe, cohort, kept, told)
+            folder = partial / MEMBERS / name
+            folder.mkdir(parents=True)
+            write_run(folder, path, recipe, cohort, fit)
+        form = roster.form
+        together = fit_ensemble(
+            cohort.windows, fits, weighting=form.ensemble.weights, coverage=form.coverage
+        )
+        evaluation = _write(partial, recipe_file, roster, cohort, together)
+    for name in roster.members:
+        remove_checkpoints(_checkpoints(out, name))
+    return Run(out, together.ensemble, evaluation)
+
+
+def _checkpoints(out: Path, name: str) -> Path:
+    """Where a member's training keeps its checkpoints until the ensemble is there."""
+    return checkpoints_beside(out.with_name(f"{out.name}.{name}"))
+
+
+def _fit_member(
+    name: str, path: Path, recipe: Recipe, cohort: Cohort, checkpoints: Path, advance: Advance
+) -> Fit:
+    settings = recipe.settings_in(path.parent)
+    try:
+        return Estimator.fit(cohort.windows, settings, checkpoints=checkpoints, advance=advance)
+    except ModelError as error:
+        raise ModelError(f"member {name}: {error}") from None
+
+
+def _write(
+    folder: Path, recipe_file: Path, roster: Roster, cohort: Cohort, fit: EnsembleFit
+) -> Evaluation:
+    place, leader = roster.leader
+    estimates = fit.held_out_estimates(cohort.windows)
+    evaluation = evaluate(cohort.totals, estimates, cohort.users, instrument=leader.instrument)
+    simulated, environment = leader.data.chats == BUNDLED, environment_record()
+    (folder / RECIPE).write_text(roster.text, "utf-8")
+    write_json(folder / ENVIRONMENT, environment)
+    write_json(folder / "data.json", data_record(leader, place.parent, cohort))
+    fit.ensemble.save_combination(folder)
+    write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
+    ensemble = {"weights": fit.ensemble.weights, **fit.ensemble.record}
+    write_json(
+        folder / "metrics.json",
+        {"out_of_fold": evaluation.as_dict(), "simulated": simulated, "ensemble": ensemble},
+    )
+    times = [window.end for window in cohort.windows]
+    report = Report(
+        title=f"{evaluation.instrument.title} ensemble {roster.form.name}: out-of-fold evaluation",
+        evaluation=evaluation,
+        cohort=bundled.NAME + ", split train" if simulated else Path(leader.data.chats).name,
+        simulated=simulated,
+        period=(min(times), max(times)),
+        limits=(LIMIT,),
+        provenance=Provenance(
+            versions=environment["versions"],
+            commands=(f"sottovoce train {recipe_file.name} --out {folder.stem}",),
+        ),
+    )
+    write_report(folder / "report.html", report)
+    write_ensemble_card(
+        folder / "MODEL_CARD.md",
+        fit.ensemble,
+        evaluation,
+        people=len(set(cohort.users)),
+        simulated=simulated,
+    )
+    return evaluation

@@ -1,0 +1,293 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+from tests import tiny
+
+from sottovoce.cohort import Window, WindowRules
+from sottovoce.ensemble import MEMBERS, RECORD_FILE, TENSOR_FILE, Ensemble, fit_ensemble
+from sottovoce.errors import DataError, ModelError
+from sottovoce.estimator import Estimator
+from sottovoce.instruments import PHQ_9
+from sottovoce.model_input import Rendering
+from sottovoce.settings import (
+    BackboneSettings,
+    EstimatorSettings,
+    FinetuneSettings,
+    ProbeSettings,
+    ScheduleSettings,
+)
+
+WINDOWS = tiny.labelled_windows(40)
+TOTALS = np.array([window.total for window in WINDOWS])
+
+
+def fit_on(folder, **changes):
+    fields = {
+        "backbone": BackboneSettings(str(folder)),
+        "probe": ProbeSettings(("mean",), (1, 2), n_folds=4),
+        "rendering": Rendering(("user", "assistant"), "turns"),
+        "rules": WindowRules(min_user_messages=2, min_user_words=5),
+    }
+    return Estimator.fit(WINDOWS, EstimatorSettings(**(fields | changes)))
+
+
+@pytest.fixture(scope="module")
+def fits(tiny_qwen, tiny_bert):
+    return {"qwen": fit_on(tiny_qwen), "bert": fit_on(tiny_bert)}
+
+
+@pytest.fixture(scope="module")
+def fit(fits):
+    return fit_ensemble(WINDOWS, fits)
+
+
+@pytest.fixture(scope="module")
+def kept(fit, tmp_path_factory):
+    return fit.ensemble.save_pretrained(tmp_path_factory.mktemp("kept") / "model")
+
+
+@pytest.fixture
+def saved(kept, tmp_path):
+    return shutil.copytree(kept, tmp_path / "model")
+
+
+def test_the_score_is_the_members_weighted_scores(fit, fits):
+    columns = np.stack([each.estimator.predict(WINDOWS) for each in fits.values()], axis=1)
+    weights = np.array(list(fit.ensemble.weights.values()))
+    np.testing.assert_allclose(fit.ensemble.predict(WINDOWS), columns @ weights)
+    scores = [each.score for each in fit.ensemble.score(WINDOWS)]
+    np.testing.assert_allclose(scores, columns @ weights)
+
+
+def test_an_estimate_of_an_ensemble_is_never_a_bare_number(fit):
+    for estimate in fit.ensemble.score(WINDOWS[:5]):
+        assert 0 <= estimate.lower <= estimate.score <= estimate.upper <= 27
+        assert set(estimate.p_at_least) == set(PHQ_9.cut_offs)
+        assert estimate.band == PHQ_9.band(estimate.score).name
+        assert estimate.model_id == fit.ensemble.model_id
+    (narrow,) = fit.ensemble.score(WINDOWS[:1], coverage=0.5)
+    (wide,) = fit.ensemble.score(WINDOWS[:1])
+    assert narrow.upper - narrow.lower < wide.upper - wide.lower
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_on_the_rows_it_learnt_from_it_never_loses_to_a_member(fits, seed):
+    noise = np.random.default_rng(seed).normal(0, 4, (2, len(WINDOWS)))
+    noisy = {
+        name: dataclasses.replace(each, held_out=np.clip(each.held_out + more, 0, 27))
+        for (name, each), more in zip(fits.items(), noise, strict=True)
+    }
+    fit = fit_ensemble(WINDOWS, noisy)
+    together = fit.points @ np.array(list(fit.ensemble.weights.values()))
+    alone = [np.sum((each.held_out - TOTALS) ** 2) for each in noisy.values()]
+    assert np.sum((together - TOTALS) ** 2) <= min(alone) * (1 + 1e-9)
+    assert sum(fit.ensemble.weights.values()) == pytest.approx(1)
+    assert min(fit.ensemble.weights.values()) >= 0
+
+
+@pytest.mark.parametrize("weighting", ["learnt", "equal"])
+def test_identical_members_give_the_member_s_own_scores_and_intervals(fits, weighting):
+    one = fits["qwen"]
+    twins = fit_ensemble(WINDOWS, {"a": one, "b": one, "c": one}, weighting=weighting)
+    np.testing.assert_allclose(twins.held_out, one.held_out)
+    pairs = zip(twins.ensemble.score(WINDOWS[:9]), one.estimator.score(WINDOWS[:9]), strict=True)
+    for ours, own in pairs:
+        assert (ours.score, ours.lower, ours.upper) == pytest.approx(
+            (own.score, own.lower, own.upper)
+        )
+
+
+def test_saved_and_loaded_it_gives_the_same_numbers(fit, saved):
+    loaded = Estimator.from_pretrained(saved)
+    assert isinstance(loaded, Ensemble)
+    assert loaded.model_id == fit.ensemble.model_id
+    assert (loaded.weights, loaded.rules) == (fit.ensemble.weights, fit.ensemble.rules)
+    for before, after in zip(fit.ensemble.score(WINDOWS), loaded.score(WINDOWS), strict=True):
+        assert (after.score, after.lower, after.upper) == pytest.approx(
+            (before.score, before.lower, before.upper), abs=1e-3
+        )
+
+
+def test_the_folder_holds_json_and_safetensors_only(saved):
+    names = {path.suffix for path in saved.rglob("*") if path.is_file()}
+    assert names == {".json", ".safetensors"}
+    assert sorted(path.name for path in (saved / MEMBERS).iterdir()) == ["bert", "qwen"]
+    record = json.loads((saved / RECORD_FILE).read_text("utf-8"))
+    assert [each["name"] for each in record["members"]] == ["qwen", "bert"]
+    share = record["width_follows_disagreement"]
+    assert record["interval_scores"][str(share)] == min(record["interval_scores"].values())
+
+
+def test_a_held_out_estimate_uses_nothing_of_its_fold(fits, fit):
+    fold = fit.folds == 1
+    changed = [
+        dataclasses.replace(window, label=dataclasses.replace(window.label, total=27.0))
+        if inside
+        else window
+        for window, inside in zip(WINDOWS, fold, strict=True)
+    ]
+    other = fit_ensemble(changed, fits)
+    before, after = fit.held_out_estimates(WINDOWS), other.held_out_estimates(changed)
+    rows = np.flatnonzero(fold)
+    assert len(rows)
+    for row in rows:
+        ours, theirs = before[row], after[row]
+        assert (ours.score, ours.lower, ours.upper) == (theirs.score, theirs.lower, theirs.upper)
+        assert ours.score == pytest.approx(fit.held_out[row])
+    elsewhere = np.flatnonzero(~fold)
+    assert [before[row].upper for row in elsewhere] != [after[row].upper for row in elsewhere]
+
+
+def test_a_window_with_a_reason_is_abstained_with_it(fit):
+    barred = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "too little")
+    first, middle = fit.ensemble.score([WINDOWS[0], barred])
+    assert not first.abstained
+    assert (middle.abstained, middle.reason, middle.score) == (True, "too little", None)
+
+
+class Reluctant(Estimator):
+    """Abstains on the second window for a reason of its own."""
+
+    def score(self, windows, *, coverage=None, advance=None):
+        said = super().score(windows, coverage=coverage)
+        said[1] = self.estimate(dataclasses.replace(windows[1], reason="not enough English"), None)
+        return said
+
+
+def test_a_member_that_abstains_abstains_the_ensemble_with_its_reason(fit, fits):
+    members = {**fit.ensemble.members, "bert": Reluctant(fits["bert"].estimator.artefact)}
+    ensemble = Ensemble(members, fit.ensemble.combination, fit.ensemble.settings)
+    first, second, third = ensemble.score(WINDOWS[:3])
+    assert (first.abstained, second.abstained, third.abstained) == (False, True, False)
+    assert second.reason == "member bert: not enough English"
+
+
+def test_progress_counts_the_windows_of_all_members(fit):
+    told = []
+    fit.ensemble.score(WINDOWS[:4], advance=lambda done, total: told.append((done, total)))
+    assert told[-1] == (8, 8)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def refused(fits, sentence):
+    with pytest.raises(DataError, match=sentence):
+        fit_ensemble(WINDOWS, fits)
+
+
+def test_members_that_do_not_share_are_refused_by_name(fits, tiny_qwen):
+    first = {"qwen": fits["qwen"]}
+    refused(first, "an ensemble has two members or more")
+    refused(first | {"b": fit_on(tiny_qwen, seed=1)}, "b has other folds of people")
+    rules = WindowRules(min_user_messages=1, min_user_words=5)
+    refused(first | {"b": fit_on(tiny_qwen, rules=rules)}, "b has other window rules")
+    gad = fit_on(tiny_qwen, instrument="gad-7")
+    refused(first | {"b": gad}, "b estimates another instrument")
+    refused(first | {"../b": fits["bert"]}, "no name of a folder")
+    part = dataclasses.replace(fits["bert"], rows=fits["bert"].rows[:9])
+    refused(first | {"b": part}, "b has held-out scores of 9 of 40 windows")
+
+
+def tuned_on(folder, **changes):
+    pace = ScheduleSettings(epochs=1, batch_size=8, batch_tokens=512)
+    finetune = FinetuneSettings(schedule=pace, n_folds=4, **changes)
+    return fit_on(folder, probe=ProbeSettings(), finetune=finetune)
+
+
+def test_a_fine_tuned_member_and_a_probe_are_one_ensemble(fits, tiny_bert, tmp_path):
+    tuned = tuned_on(tiny_bert)
+    fit = fit_ensemble(WINDOWS, {"probe": fits["qwen"], "tuned": tuned}, weighting="equal")
+    loaded = Estimator.from_pretrained(fit.ensemble.save_pretrained(tmp_path / "model"))
+    assert [each.artefact.body.kind for each in loaded.members.values()] == ["probe", "finetune"]
+    before, after = fit.ensemble.predict(WINDOWS[:6]), loaded.predict(WINDOWS[:6])
+    np.testing.assert_allclose(after, before, atol=1e-3)
+    expected = (fits["qwen"].held_out + tuned.held_out) / 2
+    np.testing.assert_allclose(fit.held_out, expected)
+
+
+def test_a_fine_tuning_that_scored_one_fold_only_is_refused(fits, tiny_bert):
+    part = tuned_on(tiny_bert, calibration="held_out")
+    refused({"qwen": fits["qwen"], "part": part}, "part has held-out scores of 10 of 40 windows")
+
+
+def test_two_folds_are_too_few(tiny_qwen, tiny_bert):
+    probe = ProbeSettings(("mean",), (1,), n_folds=2)
+    fits = {"a": fit_on(tiny_qwen, probe=probe), "b": fit_on(tiny_bert, probe=probe)}
+    refused(fits, "needs 3 folds of people or more, the members have 2")
+
+
+@pytest.mark.parametrize("name", [RECORD_FILE, TENSOR_FILE])
+def test_a_damaged_file_of_an_ensemble_is_one_sentence(saved, name):
+    (saved / name).write_bytes(b"{")
+    with pytest.raises(ModelError, match=f"{name} is damaged"):
+        Estimator.from_pretrained(saved)
+
+
+def test_a_missing_file_says_which(saved):
+    (saved / TENSOR_FILE).unlink()
+    with pytest.raises(ModelError, match=f"{TENSOR_FILE} is missing"):
+        Estimator.from_pretrained(saved)
+
+
+def test_a_missing_member_is_named(saved):
+    shutil.rmtree(saved / MEMBERS / "bert")
+    with pytest.raises(ModelError, match=r"member bert: .*estimator.json is missing"):
+        Estimator.from_pretrained(saved)
+
+
+def test_another_estimator_in_a_member_s_place_is_refused_by_name(saved):
+    shutil.rmtree(saved / MEMBERS / "bert")
+    shutil.copytree(saved / MEMBERS / "qwen", saved / MEMBERS / "bert")
+    with pytest.raises(ModelError, match="member bert: it is not the estimator"):
+        Estimator.from_pretrained(saved)
+
+
+def test_another_backbone_of_a_member_is_refused_by_name(tiny_qwen, tiny_bert, tmp_path):
+    folder = shutil.copytree(tiny_qwen, tmp_path / "backbone")
+    fits = {"steady": fit_on(tiny_bert), "moved": fit_on(folder)}
+    saved = fit_ensemble(WINDOWS, fits).ensemble.save_pretrained(tmp_path / "model")
+    tiny.save_qwen(folder, seed=9)
+    loaded = Estimator.from_pretrained(saved)
+    for scored in (loaded.score, loaded.predict):
+        with pytest.raises(ModelError, match="member moved: the set of backbone weights is not"):
+            scored(WINDOWS[:1])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda r: r.update(format_version=9), "has format 9, this version reads format 1"),
+        (lambda r: r.update(coverage=0.5), "not those that were saved together"),
+        (lambda r: r.pop("members"), "incomplete"),
+        (lambda r: r.update(members=[]), "incomplete"),
+        (lambda r: r.update(members=[{"name": "../x", "model_id": "y"}]), "no name of a folder"),
+        (lambda r: r["members"].pop(), "not those that were saved together"),
+        (lambda r: r["members"].reverse(), "not those that were saved together"),
+    ],
+)
+def test_an_edited_record_of_an_ensemble_is_refused(saved, change, sentence):
+    record = json.loads((saved / RECORD_FILE).read_text("utf-8"))
+    change(record)
+    (saved / RECORD_FILE).write_text(json.dumps(record), "utf-8")
+    with pytest.raises(ModelError, match=sentence):
+        Estimator.from_pretrained(saved)
+
+
+def test_edited_weights_are_refused(saved):
+    tensors = load_file(saved / TENSOR_FILE)
+    tensors["weights"] = tensors["weights"][::-1].copy()
+    save_file(tensors, saved / TENSOR_FILE)
+    with pytest.raises(ModelError, match="not those that were saved together"):
+        Estimator.from_pretrained(saved)
+
+
+def test_a_wider_disagreement_widens_the_interval_when_the_record_says_so(fit):
+    combination = dataclasses.replace(fit.ensemble.combination, share=0.5, typical=2.0)
+    one_mind = combination.distribution(np.array([9.0, 9.0])).residuals
+    np.testing.assert_allclose(one_mind, combination.residuals / 2)
