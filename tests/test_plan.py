@@ -100,9 +100,9 @@ def test_blocks_of_one_kind_are_counted_once_and_the_model_is_left_whole():
 def test_long_rows_follow_the_square_through_shorter_ones(monkeypatch):
     config, source = configuration(BackboneSettings("a/b"), NUMBERS)
     made = blueprint(config, source, "float32", tuning.finetune_settings())
-    whole = kept_for_backward(made, 1, 512, autocast=False)
-    monkeypatch.setattr("sottovoce.activations.TRACED", 256)
-    assert sum(kept_for_backward(made, 1, 512, autocast=False).blocks) == pytest.approx(
+    whole = kept_for_backward(made, 1, 1024, autocast=False)
+    monkeypatch.setattr("sottovoce.activations.TRACED", 512)
+    assert sum(kept_for_backward(made, 1, 1024, autocast=False).blocks) == pytest.approx(
         sum(whole.blocks), rel=0.01
     )
 

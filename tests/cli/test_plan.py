@@ -13,7 +13,7 @@ def recipe(tmp_path, tiny_bert):
 def test_a_plan_says_parameters_memory_and_what_to_measure(run, recipe):
     done = run("plan", recipe)
     assert done.exit_code == 0
-    for said in ("43,296 parameters; from config.json", "trained", "optimizer", "total"):
+    for said in ("28,448 parameters; from config.json", "trained", "optimizer", "total"):
         assert said in done.stdout
     assert "24 windows (counted in chats.jsonl)" in done.stdout
     assert "need a measured throughput" in done.stdout
