@@ -86,11 +86,7 @@ def blueprint(
             for name, each in model.named_modules()
             if isinstance(each, nn.Linear) and not re.fullmatch(VISION, name)
         ]
-        if finetune is not None and finetune.method == "lora":
-            model = attach(model, finetune.lora)
-        elif finetune is not None:
-            for name, each in model.named_parameters():
-                each.requires_grad_(not re.fullmatch(VISION, name))
+        model = _prepared(model, finetune)
     whole, inside = _size(model.parameters()), [_size(each.parameters()) for each in blocks]
     frozen = _size(each for each in packed if not each.requires_grad)
     return Blueprint(
@@ -113,6 +109,16 @@ def blueprint(
         context=int(getattr(text, "max_position_embeddings", 0) or 2**31),
         model=model,
     )
+
+
+def _prepared(model: Any, finetune: FinetuneSettings | None) -> Any:
+    """Give the frozen model with what is trained attached or unfrozen, as `adapter.trainable`."""
+    if finetune is not None and finetune.method == "lora":
+        return attach(model, finetune.lora)
+    if finetune is not None:
+        for name, each in model.named_parameters():
+            each.requires_grad_(not re.fullmatch(VISION, name))
+    return model
 
 
 def named_blocks(model: Any, n_layers: int) -> tuple[str, Any]:
