@@ -81,11 +81,7 @@ def blueprint(
         backbone = _size(model.parameters())
         _, blocks = named_blocks(model, int(text.num_hidden_layers))
         tables = [each for each in model.modules() if isinstance(each, nn.Embedding)]
-        packed = [
-            each.weight
-            for name, each in model.named_modules()
-            if isinstance(each, nn.Linear) and not re.fullmatch(VISION, name)
-        ]
+        packed = _linear_weights(model)
         model = _prepared(model, finetune)
     whole, inside = _size(model.parameters()), [_size(each.parameters()) for each in blocks]
     frozen = _size(each for each in packed if not each.requires_grad)
@@ -109,6 +105,16 @@ def blueprint(
         context=int(getattr(text, "max_position_embeddings", 0) or 2**31),
         model=model,
     )
+
+
+def _linear_weights(model: Any) -> list[Any]:
+    from torch import nn
+
+    return [
+        each.weight
+        for name, each in model.named_modules()
+        if isinstance(each, nn.Linear) and not re.fullmatch(VISION, name)
+    ]
 
 
 def _prepared(model: Any, finetune: FinetuneSettings | None) -> Any:
