@@ -228,7 +228,8 @@ class FinetuneSection(_Section):
 class Recipe(_Section):
     """A whole recipe, valid in itself; whether its files exist is seen when it runs.
 
-    With `finetune` the body is a fine-tuned backbone, without it a probe.
+    With `finetune` the body is a fine-tuned backbone, without it a probe. The `architecture` is
+    read by `sottovoce plan` only, where the backbone's own configuration is not at hand.
     """
 
     name: Text
@@ -237,6 +238,7 @@ class Recipe(_Section):
     windows: WindowSection = WindowSection()
     input: InputSection = InputSection()
     backbone: BackboneSection
+    architecture: dict[str, Any] | None = None
     probe: ProbeSection = ProbeSection()
     finetune: FinetuneSection | None = None
     coverage: float = Field(0.9, gt=0, lt=1)
@@ -259,6 +261,13 @@ class Recipe(_Section):
             return instrument(key).key
         except DataError as error:
             raise ValueError(f"not known; {error.fix}") from None
+
+    @field_validator("architecture")
+    @classmethod
+    def _says_its_kind(cls, numbers: dict[str, Any] | None) -> dict[str, Any] | None:
+        if numbers is not None and not isinstance(numbers.get("model_type"), str):
+            raise ValueError("model_type is missing; write one such as qwen3_5_text")
+        return numbers
 
     @field_validator("data")
     @classmethod

@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "Say what would go wrong with a chat file before anything runs.",
     "convert": "Turn other formats into the canonical chats.jsonl or labels.jsonl.",
     "train": "Train an estimator from a recipe and keep the run in a folder.",
+    "plan": "Work out what a recipe takes in memory, hours and cost before it runs.",
     "score": "Estimate severity from a chat file.",
     "evaluate": "Compare scores with questionnaires: metrics with intervals, a report.",
 }
