@@ -32,7 +32,7 @@ def test_training_by_the_recipe_gives_the_estimator_of_the_package(run):
     shipped = Estimator.from_pretrained().artefact
     again = run.estimator.artefact
     assert again.settings == shipped.settings == read_recipe(RECIPE).settings
-    assert again.probe.choices == shipped.probe.choices
+    assert again.body.record == shipped.body.record
     assert again.fingerprints == shipped.fingerprints
     for name, tensor in shipped.tensors.items():
         np.testing.assert_allclose(again.tensors[name], tensor, rtol=1e-3, atol=1e-3)

@@ -18,6 +18,7 @@ class Counter(Scorer):
     coverage = 0.8
     distribution = PredictiveDistribution.from_residuals(np.arange(-9.0, 10.0))
     model_id = "counter"
+    summary = "counts messages"
 
     def predict(self, windows, advance=None):
         return np.array([float(len(each.user_messages)) for each in windows])

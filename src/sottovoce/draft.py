@@ -109,7 +109,7 @@ def changes(case: Case) -> list[tuple[str, Callable[[Case], Case]]]:
     found: list[tuple[str, Callable[[Case], Case]]] = []
     if device.gpus > 1 and device.sharding == "ddp":
         found.append(("--sharding fsdp", lambda each: _on(each, sharding="fsdp")))
-    if case.settings.backbone.dtype == "float32":
+    if case.settings.backbone.dtype == "float32" and case.method != "full":
         found.append(("backbone.dtype: bfloat16", _in_bfloat16))
     if used is not None and not used.schedule.gradient_checkpointing:
         found.append(
