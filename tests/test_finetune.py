@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
 from tests import tuning
 
 from sottovoce.backbones import load_backbone
@@ -19,8 +21,10 @@ from sottovoce.checkpoint import read_checkpoint
 from sottovoce.errors import ModelError
 from sottovoce.finetune import finetune, learning_rate_share
 from sottovoce.instruments import PHQ_9
+from sottovoce.probe import PENALTIES
 from sottovoce.progress import silent
 from sottovoce.settings import HeadSettings
+from sottovoce.tuned import Reader
 
 ROOT = Path(__file__).parents[1]
 METHODS = ["lora", "full"]
@@ -295,3 +299,61 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing(n_steps, warm_up):
     assert all(0 < share <= 1 for share in shares[: top + 1])
     assert shares == sorted(shares[: top + 1]) + sorted(shares[top + 1 :], reverse=True)
     assert max(shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["tiny_qwen", "tiny_composite_qwen", "tiny_bert"])
+def test_only_blocks_above_the_frozen_ones_are_trained(name, method, request):
+    folder = request.getfixturevalue(name)
+    settings = tuning.finetune_settings(method, frozen_layers=1)
+    tuned = trained(folder, settings)
+    places = {re.search(r"(?:layers|layer)\.(\d+)\.", each).group(1) for each in tuned.body.weights}
+    n_layers = load_backbone(str(folder)).n_layers
+    assert places == {str(place) for place in range(1, n_layers)}
+    backbone = load_backbone(str(folder))
+    inputs = [tuning.examples(backbone).inputs[row] for row in tuning.job().held_out]
+    points = tuned.body.predict(tuned.body.prepare(backbone), inputs, silent)
+    np.testing.assert_allclose(np.clip(points, 0, 27), tuned.held_out, atol=1e-3)
+
+
+def test_freezing_every_block_is_one_sentence(tiny_bert):
+    with pytest.raises(ModelError, match="frozen_layers is 2 and 2 blocks are used"):
+        trained(tiny_bert, tuning.finetune_settings(frozen_layers=2))
+
+
+def test_a_head_that_starts_from_a_probe_says_at_first_what_a_ridge_regression_says(tiny_bert):
+    still = {"epochs": 1, "learning_rate": 1e-12, "head_learning_rate": 1e-12}
+    settings = tuning.finetune_settings("full", head=HeadSettings(start="probe"), **still)
+    tuned = trained(tiny_bert, settings)
+    backbone = load_backbone(str(tiny_bert))
+    examples, job = tuning.examples(backbone), tuning.job()
+    reader = Reader(tuned.body.head, "user_mean", 512)
+    states = reader.states(backbone, examples.inputs).astype(float)
+    centre, spread = states[job.training].mean(0), states[job.training].std(0)
+    errors = []
+    for penalty in PENALTIES:
+        ridge = Ridge(alpha=penalty * states.shape[1])
+        ridge.fit((states[job.training] - centre) / spread, examples.totals[job.training])
+        points = ridge.predict((states[job.held_out] - centre) / spread)
+        errors.append(np.abs(np.clip(points, 0, 27) - tuned.held_out).max())
+    assert min(errors) < 1e-3
+
+
+def test_a_training_from_a_probe_above_frozen_blocks_goes_on_exactly(tiny_qwen, tmp_path):
+    settings = tuning.finetune_settings(frozen_layers=2, head=HeadSettings(start="probe"))
+    whole = trained(tiny_qwen, settings)
+    with pytest.raises(StoppedError):
+        trained(tiny_qwen, settings, tuning.job(folder=tmp_path), stop_after(3))
+    assert_same(whole, trained(tiny_qwen, settings, tuning.job(folder=tmp_path)))
+
+
+def test_fewer_blocks_are_trained_and_scored_alike(tiny_qwen):
+    settings = tuning.finetune_settings(layers=3)
+    backbone = load_backbone(str(tiny_qwen), keep_layers=3)
+    examples = tuning.examples(backbone)
+    tuned = finetune(backbone, examples, PHQ_9, settings, tuning.job())
+    assert tuned.body.keep_layers == 3
+    other = load_backbone(str(tiny_qwen), keep_layers=tuned.body.keep_layers)
+    inputs = [examples.inputs[row] for row in tuning.job().held_out]
+    points = tuned.body.predict(tuned.body.prepare(other), inputs, silent)
+    np.testing.assert_allclose(np.clip(points, 0, 27), tuned.held_out, atol=1e-3)

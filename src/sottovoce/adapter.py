@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sottovoce.backbones import VISION, named_blocks
 from sottovoce.errors import ModelError, require
-from sottovoce.settings import VISION, FinetuneSettings, LoraSettings
+from sottovoce.settings import FinetuneSettings, LoraSettings
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
@@ -41,7 +42,7 @@ def trainable(model: Any, settings: FinetuneSettings) -> Iterator[Any]:
         If no linear layer has a name that the adapters are asked for.
     """
     if settings.method == "lora":
-        adapted = attach(model, settings.lora)
+        adapted = attach(model, settings.lora, settings.frozen_layers)
         try:
             yield adapted
         finally:
@@ -49,8 +50,7 @@ def trainable(model: Any, settings: FinetuneSettings) -> Iterator[Any]:
             model.eval()
         return
     before = {name: value.detach().cpu().clone() for name, value in model.named_parameters()}
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not re.fullmatch(VISION, name))
+    unfreeze(model, settings.frozen_layers)
     try:
         yield model
     finally:
@@ -59,12 +59,42 @@ def trainable(model: Any, settings: FinetuneSettings) -> Iterator[Any]:
         model.eval()
 
 
+def unfreeze(model: Any, frozen_layers: int = 0) -> None:
+    """Let every weight be trained but the vision tower's; above frozen blocks, only blocks."""
+    if frozen_layers:
+        model.requires_grad_(False)
+        for block in upper_blocks(model, frozen_layers):
+            block.requires_grad_(True)
+        return
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not re.fullmatch(VISION, name))
+
+
+def upper_blocks(model: Any, frozen_layers: int) -> Any:
+    """Give the blocks above the frozen ones.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    _, blocks = named_blocks(model)
+    if frozen_layers >= len(blocks):
+        raise ModelError(
+            f"finetune.frozen_layers is {frozen_layers} and {len(blocks)} blocks are used; freeze "
+            "fewer, so that some are trained"
+        )
+    return blocks[frozen_layers:]
+
+
 def named_weights(model: Any) -> dict[str, Any]:
     """Give the parameters that are trained, by name."""
     return {name: each for name, each in model.named_parameters() if each.requires_grad}
 
 
-def apply_weights(model: Any, lora: LoraSettings | None, weights: Weights) -> Any:
+def apply_weights(
+    model: Any, lora: LoraSettings | None, weights: Weights, frozen_layers: int = 0
+) -> Any:
     """Give a backbone's model with trained weights in it.
 
     Adapters are merged into float32 weights. Half-precision weights would round them away, so
@@ -78,17 +108,19 @@ def apply_weights(model: Any, lora: LoraSettings | None, weights: Weights) -> An
         The adapters' settings; None where the weights themselves were trained.
     weights
         By the names of `named_weights`.
+    frozen_layers
+        Blocks that were not trained and have no adapters.
     """
     if lora is None:
         _copy_into(model, weights)
         return model
-    adapted = attach(model, lora)
+    adapted = attach(model, lora, frozen_layers)
     _copy_into(adapted, weights)
     return adapted.merge_and_unload() if _is_whole(model) else adapted
 
 
-def attach(model: Any, lora: LoraSettings) -> Any:
-    """Put adapters beside a model's linear layers.
+def attach(model: Any, lora: LoraSettings, frozen_layers: int = 0) -> Any:
+    """Put adapters beside the linear layers of a model, or of its blocks above frozen ones.
 
     Raises
     ------
@@ -102,7 +134,7 @@ def attach(model: Any, lora: LoraSettings) -> Any:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=list(lora.targets) or "all-linear",
+        target_modules=_targets(model, lora, frozen_layers),
         exclude_modules=lora.exclude if _is_excluded(model, lora.exclude) else None,
     )
     try:
@@ -126,6 +158,23 @@ def _is_whole(model: Any) -> bool:
 def _is_excluded(model: Any, pattern: str) -> bool:
     """Whether the pattern names anything: peft warns where it does not."""
     return any(re.fullmatch(pattern, name) for name, _ in model.named_modules())
+
+
+def _targets(model: Any, lora: LoraSettings, frozen_layers: int) -> list[str] | str:
+    """Name the layers as peft wants them; above frozen blocks each by its whole name."""
+    if not frozen_layers:
+        return list(lora.targets) or "all-linear"
+    from torch import nn
+
+    upper_blocks(model, frozen_layers)
+    name, blocks = named_blocks(model)
+    return [
+        f"{name}.{place}.{inside}"
+        for place, block in enumerate(blocks)
+        for inside, each in block.named_modules()
+        if place >= frozen_layers and isinstance(each, nn.Linear)
+        if not lora.targets or inside.endswith(lora.targets)
+    ] or list(lora.targets)
 
 
 def _linear_names(model: Any) -> list[str]:

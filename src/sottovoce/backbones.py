@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ from typing import Any
 from sottovoce.errors import MissingExtraError, ModelError, require
 
 DTYPES = ("float32", "bfloat16", "float16")
+
+VISION = r".*visual.*"
+"""Modules that no text passes through: the vision tower of a composite Qwen3.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,17 +283,36 @@ def _from_hub(name: str, revision: str | None) -> Path:
     return Path(folder)
 
 
-def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
+def named_blocks(model: Any, n_layers: int | None = None) -> tuple[str, Any]:
+    """Give the list of a model's blocks, with its name; the vision tower's is not it.
+
+    Parameters
+    ----------
+    model
+        A Hugging Face model, with or without adapters.
+    n_layers
+        How many blocks it has; by default what its configuration says.
+
+    Raises
+    ------
+    ModelError
+        If no module is a list of so many.
+    """
     from torch import nn
 
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.ModuleList) and len(child) == n_layers:
-                setattr(module, name, child[: max(keep, 1)])
-                text = model.config.get_text_config()
-                text.num_hidden_layers = len(getattr(module, name))
-                return
-    raise ModelError("the backbone's blocks cannot be found; load it without keep_layers")
+    wanted = n_layers or int(model.config.get_text_config().num_hidden_layers)
+    for name, module in model.named_modules():
+        of_blocks = isinstance(module, nn.ModuleList) and len(module) == wanted
+        if of_blocks and not re.fullmatch(VISION, name):
+            return name, module
+    raise ModelError("the backbone's blocks cannot be found; use another backbone")
+
+
+def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
+    name, blocks = named_blocks(model, n_layers)
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, blocks[: max(keep, 1)])
+    model.config.get_text_config().num_hidden_layers = min(max(keep, 1), n_layers)
 
 
 def _tokenizer_limit(tokenizer: Any) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sottovoce.adapter import attach
-from sottovoce.errors import ModelError
-from sottovoce.settings import VISION, FinetuneSettings
+from sottovoce.adapter import attach, unfreeze
+from sottovoce.backbones import VISION, named_blocks
+from sottovoce.settings import FinetuneSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +120,10 @@ def _linear_weights(model: Any) -> list[Any]:
 def _prepared(model: Any, finetune: FinetuneSettings | None) -> Any:
     """Give the frozen model with what is trained attached or unfrozen, as `adapter.trainable`."""
     if finetune is not None and finetune.method == "lora":
-        return attach(model, finetune.lora)
+        return attach(model, finetune.lora, finetune.frozen_layers)
     if finetune is not None:
-        for name, each in model.named_parameters():
-            each.requires_grad_(not re.fullmatch(VISION, name))
+        unfreeze(model, finetune.frozen_layers)
     return model
-
-
-def named_blocks(model: Any, n_layers: int) -> tuple[str, Any]:
-    """Give the list of a model's blocks, with its name; the vision tower's is not it."""
-    from torch import nn
-
-    for name, module in model.named_modules():
-        of_blocks = isinstance(module, nn.ModuleList) and len(module) == n_layers
-        if of_blocks and not re.fullmatch(VISION, name):
-            return name, module
-    raise ModelError("the backbone's blocks cannot be found; its memory cannot be planned")
 
 
 def _trained(module: Any) -> Iterator[Any]:

@@ -185,8 +185,9 @@ class Estimator(Scorer):
         settings = settings or EstimatorSettings()
         _refuse_unusable(windows)
         _refuse_weights(weights, len(windows), settings)
-        backbone = backbone or _load(settings.backbone)
-        if settings.finetune is not None:
+        used = settings.finetune
+        backbone = backbone or _load(settings.backbone, used.layers if used else None)
+        if used is not None:
             inputs = _render_all(windows, backbone, settings)
             examples = _examples(windows, inputs, settings, weights)
             users = [window.user_id for window in windows]

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sottovoce.adapter import named_weights, trainable
-from sottovoce.backbones import Backbone
+from sottovoce.backbones import Backbone, named_blocks
 from sottovoce.batches import collate, epoch_order, pooled, within_budget
 from sottovoce.checkpoint import read_checkpoint, under, write_checkpoint
 from sottovoce.conversations import write_json_lines
@@ -28,9 +28,17 @@ from sottovoce.errors import ModelError
 from sottovoce.head import Head, new_parameters, outcome, window_losses
 from sottovoce.instruments import Instrument
 from sottovoce.jobs import Array, Examples, Job, Rows, identity
+from sottovoce.lower import ReadOnce
+from sottovoce.probe import ProbeSearch, fit_probe
 from sottovoce.progress import Advance, silent
 from sottovoce.settings import FinetuneSettings
 from sottovoce.tuned import Reader, TunedBody
+
+N_PENALTY_FOLDS = 5
+"""Folds that choose the penalty of the probe a head starts from; as many as of people."""
+
+LEAST_SPREAD = 1e-6
+"""Least standard deviation that a state is divided by: a constant state stays near 0."""
 
 DIVERGED = 1e4
 """Mean loss of a step, in squared standard deviations or nats, that no training comes back from."""
@@ -85,7 +93,8 @@ def finetune(
         trainable(backbone.model, settings) as model,
         _recomputing(backbone.model, settings.schedule.gradient_checkpointing),
     ):
-        training = _Training(replace(backbone, model=model), examples, settings, job, head)
+        read = _reading_once(model, settings.frozen_layers)
+        training = _Training(replace(backbone, model=read), examples, settings, job, head)
         training.run(advance)
         return Tuned(training.body(), training.scores(job.held_out), tuple(training.state.history))
 
@@ -135,6 +144,9 @@ class _Training:
             name: torch.tensor(array, device=self.device, requires_grad=True)
             for name, array in started.items()
         }
+        if settings.head.start == "probe":
+            for name in ("centre", "spread"):
+                self.parameters[name] = torch.empty(backbone.hidden_size, device=self.device)
         self.best: dict[str, Any] = {}
         self.optimizer = self._new_optimizer()
         self.lengths = [examples.inputs[row].n_tokens for row in job.training]
@@ -145,7 +157,8 @@ class _Training:
 
     def run(self, advance: Advance) -> None:
         """Train until the epochs are over or validation no longer improves."""
-        self._restore()
+        if not self._restore() and self.settings.head.start == "probe":
+            self._start_from_probe()
         size = len(self.job.training)
         while not self.state.finished:
             order = epoch_order(
@@ -159,6 +172,31 @@ class _Training:
                     self._save()
             self._end_epoch(len(order))
             self._save()
+
+    def _start_from_probe(self) -> None:
+        """Standardise the states and let the head be a ridge regression on them.
+
+        The folds that choose its penalty are of windows: nothing is measured on them.
+        """
+        import torch
+
+        rows = self.job.training
+        self.backbone.model.eval()
+        inputs = [self.examples.inputs[row] for row in rows]
+        states = self.reader.states(self.backbone, inputs)
+        totals, folds = self.examples.totals[rows], np.arange(len(rows)) % N_PENALTY_FOLDS
+        search = ProbeSearch(n_averaged=1)
+        probe = fit_probe({"mean": states[:, None]}, [0], totals, folds, search).probe
+        centre = states.mean(0, dtype=np.float64)
+        spread = np.maximum(states.std(0, dtype=np.float64), LEAST_SPREAD)
+        offset = probe.intercepts[0] + centre @ probe.weights[0] - self.head.mean
+        started = {
+            "centre": centre,
+            "spread": spread,
+            "total.weight": probe.weights[0] * spread / self.head.scale,
+            "total.bias": np.array([offset / self.head.scale]),
+        }
+        self._load({"head." + name: torch.from_numpy(array) for name, array in started.items()})
 
     def _step(self, rows: Sequence[int]) -> None:
         """Move the weights once; memory holds a part of the batch, the gradient all of it."""
@@ -239,6 +277,8 @@ class _Training:
             self.pace.batch_tokens,
             {name: _array(each) for name, each in self.parameters.items()},
             {name: _array(each) for name, each in self.weights.items()},
+            settings.layers,
+            settings.frozen_layers,
         )
 
     def _new_optimizer(self) -> Any:
@@ -252,7 +292,7 @@ class _Training:
             {"params": matrices, "peak": pace.learning_rate, "weight_decay": pace.weight_decay},
             {"params": vectors, "peak": pace.learning_rate, "weight_decay": 0.0},
             {
-                "params": list(self.parameters.values()),
+                "params": [each for each in self.parameters.values() if each.requires_grad],
                 "peak": pace.head_learning_rate,
                 "weight_decay": pace.weight_decay,
             },
@@ -304,13 +344,13 @@ class _Training:
         write_checkpoint(self._path(), tensors, state)
         write_json_lines(self._path().with_suffix(".jsonl"), self.state.history)
 
-    def _restore(self) -> None:
-        """Go on from the checkpoint, unless it is of another training."""
+    def _restore(self) -> bool:
+        """Go on from the checkpoint, if there is one of this training, and say so."""
         import torch
 
         found = None if self.job.folder is None else read_checkpoint(self._path())
         if found is None or found[1].pop("identity") != self.identity:
-            return
+            return False
         tensors, state = found
         self.state = _State(**state)
         self._load({name: tensors[name] for name in self._moving()})
@@ -324,6 +364,7 @@ class _Training:
         torch.set_rng_state(tensors["random"])
         if "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"])
+        return True
 
     def _path(self) -> Path:
         assert self.job.folder is not None
@@ -339,6 +380,10 @@ def _own_randomness(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
+
+
+def _reading_once(model: Any, frozen_layers: int) -> Any:
+    return ReadOnce(model, named_blocks(model)[1], frozen_layers) if frozen_layers else model
 
 
 @contextmanager

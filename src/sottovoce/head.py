@@ -16,8 +16,10 @@ from sottovoce.losses import LossKind, Tensor, answered, coral, pointwise
 
 HeadPooling = Literal["last", "user_mean", "all_mean"]
 Outputs = Literal["total", "items", "both"]
+HeadStart = Literal["zero", "probe"]
 Parameters = Mapping[str, Tensor]
-"""`total.weight`, `total.bias`, `items.weight`, `items.bias`, as far as there are outputs."""
+"""`total.weight`, `total.bias`, `items.weight`, `items.bias`, as far as there are outputs. With
+`centre` and `spread`, shape (hidden_size,), states are standardised first; neither is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ def new_parameters(
 def outcome(head: Head, parameters: Parameters, pooled: Tensor) -> Outcome:
     """Read pooled states, shape (n, hidden_size)."""
     items = logits = None
+    if "centre" in parameters:
+        pooled = (pooled - parameters["centre"]) / parameters["spread"]
     if head.outputs != "total":
         read = pooled @ parameters["items.weight"].T + parameters["items.bias"]
         items = head.item_maximum * read.sigmoid()

@@ -24,12 +24,12 @@ from pydantic import (
 )
 
 from sottovoce import bundled
-from sottovoce.backbones import WHEELS
+from sottovoce.backbones import VISION, WHEELS
 from sottovoce.cohort import LeakPolicy, WindowRules
 from sottovoce.conversations import Role
 from sottovoce.errors import DataError, RecipeError
 from sottovoce.features import Pooling
-from sottovoce.head import HeadPooling, Outputs
+from sottovoce.head import HeadPooling, HeadStart, Outputs
 from sottovoce.instruments import instrument
 from sottovoce.losses import LossKind
 from sottovoce.model_input import Layout, Rendering
@@ -37,7 +37,6 @@ from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
 from sottovoce.settings import (
     HALF_PRECISION,
     HALF_PRECISION_FIX,
-    VISION,
     BackboneSettings,
     Calibration,
     EstimatorSettings,
@@ -169,11 +168,14 @@ class HeadSection(_Section):
     loss: LossKind = "huber"
     item_weight: float = Field(0.5, ge=0)
     smoothing: bool = False
+    start: HeadStart = "zero"
 
     @model_validator(mode="after")
     def _ordinal_is_about_the_total(self) -> "HeadSection":
         if self.loss == "ordinal" and self.outputs == "items":
             raise ValueError("the ordinal loss is about the total; use outputs total or both")
+        if self.start == "probe" and (self.loss == "ordinal" or self.outputs == "items"):
+            raise ValueError("a probe starts a total without cut-offs; use start zero")
         return self
 
 
@@ -203,6 +205,14 @@ class FinetuneSection(_Section):
     validation_share: float = Field(0.15, ge=0, le=0.5)
     calibration: Calibration = "cross_fit"
     folds: int = Field(5, ge=2)
+    layers: int | None = Field(None, ge=1)
+    frozen_layers: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _some_block_is_trained(self) -> "FinetuneSection":
+        if self.layers is not None and self.frozen_layers >= self.layers:
+            raise ValueError("no block is left to train; make frozen_layers less than layers")
+        return self
 
     @model_validator(mode="after")
     def _lora_is_used(self) -> "FinetuneSection":
@@ -222,6 +232,8 @@ class FinetuneSection(_Section):
             self.validation_share,
             self.calibration,
             self.folds,
+            self.layers,
+            self.frozen_layers,
         )
 
 

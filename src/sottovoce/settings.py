@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from sottovoce.backbones import VISION
 from sottovoce.cohort import WindowRules
 from sottovoce.errors import DataError
 from sottovoce.features import Pooling
-from sottovoce.head import HeadPooling, Outputs
+from sottovoce.head import HeadPooling, HeadStart, Outputs
 from sottovoce.losses import LossKind
 from sottovoce.model_input import Rendering
 from sottovoce.probe import ProbeSearch
@@ -50,8 +51,6 @@ Method = Literal["lora", "full"]
 Calibration = Literal["cross_fit", "held_out"]
 HALF_PRECISION = "half-precision weights round the steps of a full training away"
 HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
-VISION = r".*visual.*"
-"""Modules that no text passes through: the vision tower of a composite Qwen3.5."""
 
 
 def can_train(method: Method, dtype: str) -> bool:
@@ -96,6 +95,11 @@ class HeadSettings:
         See `head.Head`. Huber by default: the study's MAE/RMSE of .65 is heavy-tailed.
     smoothing
         Whether rare totals weigh more (`losses.rarity_weights`).
+    start
+        What the total's weights are before the first step. ``zero``; or ``probe``: a ridge
+        regression on the training windows' pooled states, which are then standardised, so that
+        fine-tuning starts from what a linear probe knows and does not distort it on the way
+        there (Kumar, Raghunathan, Jones, Ma, Liang 2022, arXiv:2202.10054).
     """
 
     pooling: HeadPooling = "user_mean"
@@ -103,6 +107,7 @@ class HeadSettings:
     loss: LossKind = "huber"
     item_weight: float = 0.5
     smoothing: bool = False
+    start: HeadStart = "zero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,12 @@ class FinetuneSettings:
         that are too large to train again.
     n_folds
         Folds of people, stratified by total.
+    layers
+        Blocks of the backbone that are used, lowest first; the head reads the last of them.
+        None uses all.
+    frozen_layers
+        How many of the lowest blocks, and the embeddings below them, stay as published. Each
+        text passes through them once and is kept (`lower.ReadOnce`); they get no dropout.
     """
 
     method: Method = "lora"
@@ -171,6 +182,8 @@ class FinetuneSettings:
     validation_share: float = 0.15
     calibration: Calibration = "cross_fit"
     n_folds: int = 5
+    layers: int | None = None
+    frozen_layers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

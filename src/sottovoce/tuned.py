@@ -3,7 +3,7 @@
 Owns scoring with it, its record and its tensors. Does not know how it was trained (`finetune`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -40,6 +40,8 @@ class TunedBody:
         The head's, by name.
     weights
         Adapters or whole weights, by the backbone's names.
+    layers, frozen_layers
+        Blocks that are read, None for all, and how many of them stayed as published.
     """
 
     lora: LoraSettings | None
@@ -48,6 +50,8 @@ class TunedBody:
     batch_tokens: int
     parameters: Tensors
     weights: Tensors
+    layers: int | None = None
+    frozen_layers: int = 0
 
     @classmethod
     def rebuild(cls, record: Mapping[str, Any], tensors: Tensors) -> "TunedBody":
@@ -60,6 +64,8 @@ class TunedBody:
             record["batch_tokens"],
             _under(HEAD, tensors),
             _under(WEIGHTS, tensors),
+            record["layers"],
+            record["frozen_layers"],
         )
 
     @property
@@ -68,9 +74,9 @@ class TunedBody:
         return "finetune"
 
     @property
-    def keep_layers(self) -> None:
-        """Every block is read."""
-        return
+    def keep_layers(self) -> int | None:
+        """The blocks that training used."""
+        return self.layers
 
     @property
     def record(self) -> dict[str, Any]:
@@ -81,6 +87,8 @@ class TunedBody:
             "head": asdict(self.head),
             "pooling": self.pooling,
             "batch_tokens": self.batch_tokens,
+            "layers": self.layers,
+            "frozen_layers": self.frozen_layers,
         }
 
     @property
@@ -94,7 +102,9 @@ class TunedBody:
     @property
     def summary(self) -> str:
         """How it was trained."""
-        return f"LoRA of rank {self.lora.rank}" if self.lora else "all weights trained"
+        how = f"LoRA of rank {self.lora.rank}" if self.lora else "all weights trained"
+        above = f" above block {self.frozen_layers}" if self.frozen_layers else ""
+        return how + above + (f", {self.layers} blocks" if self.layers else "")
 
     @property
     def described(self) -> str:
@@ -108,7 +118,7 @@ class TunedBody:
 
     def prepare(self, backbone: Backbone) -> Backbone:
         """Give the backbone with the trained weights in it, adapters merged."""
-        model = apply_weights(backbone.model, self.lora, self.weights)
+        model = apply_weights(backbone.model, self.lora, self.weights, self.frozen_layers)
         return replace(backbone, model=model.eval())
 
     def predict(self, backbone: Backbone, inputs: Sequence[ModelInput], advance: Advance) -> Array:
@@ -139,19 +149,34 @@ class Reader:
         advance: Advance,
     ) -> Array:
         """Score in points, not bounded, shape (n,); no gradient is kept."""
-        import torch
-
-        pad = backbone.tokenizer.pad_token_id or 0
         points = np.empty(len(inputs))
         done = 0
-        for rows in within_budget(range(len(inputs)), inputs, self.batch_tokens):
-            batch = collate([inputs[row] for row in rows], self.pooling, pad)
-            with torch.no_grad():
-                said = outcome(self.head, parameters, pooled(backbone.model, batch))
-            points[rows] = said.total.double().cpu().numpy()
+        for rows, states in self._parts(backbone, inputs):
+            said = outcome(self.head, parameters, states)
+            points[rows] = said.total.detach().double().cpu().numpy()
             done += len(rows)
             advance(done, len(inputs))
         return points
+
+    def states(self, backbone: Backbone, inputs: Sequence[ModelInput]) -> npt.NDArray[np.float32]:
+        """Give pooled states, shape (n, hidden_size); no gradient is kept."""
+        found = np.empty((len(inputs), backbone.hidden_size), np.float32)
+        for rows, states in self._parts(backbone, inputs):
+            found[rows] = states.cpu().numpy()
+        return found
+
+    def _parts(
+        self, backbone: Backbone, inputs: Sequence[ModelInput]
+    ) -> Iterator[tuple[list[int], Any]]:
+        """Give rows and their pooled states, part by part."""
+        import torch
+
+        pad = backbone.tokenizer.pad_token_id or 0
+        for rows in within_budget(range(len(inputs)), inputs, self.batch_tokens):
+            batch = collate([inputs[row] for row in rows], self.pooling, pad)
+            with torch.no_grad():  # not around the yield: it would hold for the caller too
+                states = pooled(backbone.model, batch)
+            yield rows, states
 
 
 def _under(start: str, tensors: Tensors) -> Tensors:
