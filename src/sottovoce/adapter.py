@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sottovoce.backbones import VISION
 from sottovoce.errors import ModelError, require
-from sottovoce.settings import VISION, FinetuneSettings, LoraSettings
+from sottovoce.parallel import local
+from sottovoce.settings import FinetuneSettings, LoraSettings
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
@@ -48,7 +50,7 @@ def trainable(model: Any, settings: FinetuneSettings) -> Iterator[Any]:
             adapted.unload()
             model.eval()
         return
-    before = {name: value.detach().cpu().clone() for name, value in model.named_parameters()}
+    before = {name: local(each).detach().cpu().clone() for name, each in model.named_parameters()}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not re.fullmatch(VISION, name))
     try:
@@ -151,4 +153,4 @@ def _copy_into(model: Any, weights: Mapping[str, Any]) -> None:
         )
     with torch.no_grad():
         for name, value in weights.items():
-            own[name].copy_(torch.as_tensor(value))
+            local(own[name]).copy_(torch.as_tensor(value))

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from sottovoce import bundled
-from sottovoce.backbones import WHEELS
+from sottovoce.backbones import VISION, WHEELS
 from sottovoce.cohort import LeakPolicy, WindowRules
 from sottovoce.conversations import Role
 from sottovoce.errors import DataError, RecipeError
@@ -37,7 +37,6 @@ from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
 from sottovoce.settings import (
     HALF_PRECISION,
     HALF_PRECISION_FIX,
-    VISION,
     BackboneSettings,
     Calibration,
     EstimatorSettings,
@@ -47,6 +46,7 @@ from sottovoce.settings import (
     Method,
     ProbeSettings,
     ScheduleSettings,
+    Sharding,
     can_train,
 )
 
@@ -203,6 +203,7 @@ class FinetuneSection(_Section):
     validation_share: float = Field(0.15, ge=0, le=0.5)
     calibration: Calibration = "cross_fit"
     folds: int = Field(5, ge=2)
+    sharding: Sharding = "none"
 
     @model_validator(mode="after")
     def _lora_is_used(self) -> "FinetuneSection":
@@ -222,6 +223,7 @@ class FinetuneSection(_Section):
             self.validation_share,
             self.calibration,
             self.folds,
+            self.sharding,
         )
 
 

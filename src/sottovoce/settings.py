@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from sottovoce.backbones import VISION
 from sottovoce.cohort import WindowRules
 from sottovoce.errors import DataError
 from sottovoce.features import Pooling
@@ -48,10 +49,9 @@ class ProbeSettings:
 
 Method = Literal["lora", "full"]
 Calibration = Literal["cross_fit", "held_out"]
+Sharding = Literal["none", "fsdp"]
 HALF_PRECISION = "half-precision weights round the steps of a full training away"
 HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
-VISION = r".*visual.*"
-"""Modules that no text passes through: the vision tower of a composite Qwen3.5."""
 
 
 def can_train(method: Method, dtype: str) -> bool:
@@ -162,6 +162,10 @@ class FinetuneSettings:
         that are too large to train again.
     n_folds
         Folds of people, stratified by total.
+    sharding
+        What several processes (torchrun) do with the backbone's weights. ``none``: each holds
+        them whole. ``fsdp``: each holds a piece, and of gradients and optimizer states where
+        every weight is trained. Neither changes what is computed.
     """
 
     method: Method = "lora"
@@ -171,6 +175,7 @@ class FinetuneSettings:
     validation_share: float = 0.15
     calibration: Calibration = "cross_fit"
     n_folds: int = 5
+    sharding: Sharding = "none"
 
 
 @dataclass(frozen=True, slots=True)
