@@ -207,6 +207,14 @@ class World:
             return target
 
 
+def started() -> World:
+    """Give the processes that torchrun started, as it says in the environment; torch is not read.
+
+    They have not met yet (`processes`).
+    """
+    return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
 @contextmanager
 def processes() -> Iterator[World]:
     """Join the other processes, if torchrun started several, and leave them in the end.
@@ -214,7 +222,7 @@ def processes() -> Iterator[World]:
     Tensors of the host are added up by gloo, those of a GPU by nccl; a process takes the GPU of
     its place on its machine.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if started().size == 1:
         yield World()
         return
     require("torch", what="Training in several processes", extra="models")
@@ -231,7 +239,7 @@ def processes() -> Iterator[World]:
 
 def world() -> World:
     """Give the processes that this one has joined; torch keeps the group."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if started().size == 1:
         return World()
     from torch import distributed
 
