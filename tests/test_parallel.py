@@ -85,8 +85,12 @@ def test_two_processes_go_on_from_the_checkpoint_that_one_left(together, one):
     assert_close(left(together, "taken-over"), one["lora"])
 
 
-def test_two_processes_go_on_exactly_where_they_stopped(together):
-    whole, gone_on = left(together, "full-shared-out"), left(together, "gone-on")
+@pytest.mark.parametrize(
+    ("once", "again"), [("full-shared-out", "full-gone-on"), ("masked", "masked-gone-on")]
+)
+def test_two_processes_go_on_exactly_where_they_stopped(together, once, again):
+    whole, gone_on = left(together, once), left(together, again)
+    assert whole
     for name, tensor in whole.items():
         np.testing.assert_array_equal(gone_on[name], tensor, err_msg=name)
 

@@ -17,12 +17,13 @@ from sottovoce.errors import DataError, ModelError, ProcessError
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
 from sottovoce.parallel import new_mesh, processes
+from sottovoce.settings import LoraSettings
 
 CASES = {
     "replicated": ("lora", "none", "float32", False),
     "shared-out": ("lora", "fsdp", "float32", False),
-    "half": ("lora", "none", "bfloat16", False),
-    "half-shared-out": ("lora", "fsdp", "bfloat16", False),
+    "half": ("lora", "none", "bfloat16", True),
+    "half-shared-out": ("lora", "fsdp", "bfloat16", True),
     "full-replicated": ("full", "none", "float32", False),
     "full-shared-out": ("full", "fsdp", "float32", True),
 }
@@ -51,11 +52,11 @@ def main(folder: Path, out: Path) -> None:
             name: trained(here, folder, case, epochs=1 if "half" in name else 2)
             for name, case in CASES.items()
         }
-        job = tuning.job(folder=out / "stopped")
-        try:
-            trained(here, folder, CASES["full-shared-out"], job, stop)
-        except Stopped:
-            tuned["gone-on"] = trained(here, folder, CASES["full-shared-out"], job)
+        chance = {"epochs": 1, "lora": LoraSettings(dropout=0.2)}
+        tuned["masked"] = trained(here, folder, CASES["replicated"], **chance)
+        tuned["masked-gone-on"] = interrupted(here, folder, CASES["replicated"], out, **chance)
+        pieces = CASES["full-shared-out"]
+        tuned["full-gone-on"] = interrupted(here, folder, pieces, out / "pieces")
         left = tuning.job(folder=out / "left-by-one")
         tuned["taken-over"] = trained(here, folder, CASES["shared-out"], left)
         assert_refusing(here, folder)
@@ -81,6 +82,13 @@ def trained(here, folder, case, job=None, advance=lambda done, total: None, **pa
     said = here.collect([tuned.held_out.tolist(), tuned.history])
     assert said[0] == said[1]
     return tuned
+
+
+def interrupted(here, folder, case, out, **changes):
+    job = tuning.job(folder=out / "stopped")
+    with pytest.raises(Stopped):
+        trained(here, folder, case, job, stop, **changes)
+    return trained(here, folder, case, job, **changes)
 
 
 def whole(tensor):

@@ -39,11 +39,10 @@ def finetune_settings(method: str = "lora", **changes: Any) -> FinetuneSettings:
     return FinetuneSettings(**fields)
 
 
-def even(method: str, sharding: str = "none", **pace: Any) -> FinetuneSettings:
+def even(method: str, sharding: str = "none", **changes: Any) -> FinetuneSettings:
     """Give settings without chance: no dropout, and batches of 5, so that 16 windows leave one."""
-    lora = LoraSettings(dropout=0.0)
-    pace = {"epochs": 2, "batch_size": 5} | pace
-    return finetune_settings(method, lora=lora, sharding=sharding, **pace)
+    fields = {"epochs": 2, "batch_size": 5, "lora": LoraSettings(dropout=0.0)} | changes
+    return finetune_settings(method, sharding=sharding, **fields)
 
 
 def settings_for(folder: Path, method: str = "lora", **changes: Any) -> EstimatorSettings:

@@ -60,6 +60,9 @@ class Fit:
         The probe with the error of every candidate; None for a fine-tuned body.
     history
         Loss and validation error by step and epoch of a fine-tuning.
+
+    Of several processes that fine-tune together only the first has the trained weights in its
+    estimator.
     """
 
     estimator: "Estimator"

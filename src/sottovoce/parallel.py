@@ -85,7 +85,7 @@ class World:
                 self.collect(0)
 
     def tell(self, value: Any) -> Any:
-        """Give every process the first one's value: None, a text, a number, or lists of them."""
+        """Give every process the first one's value; tensors have to be the host's."""
         if self.size == 1:
             return value
         from torch import distributed
