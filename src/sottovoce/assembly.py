@@ -148,10 +148,7 @@ def _write(
         ),
     )
     write_report(folder / "report.html", report)
+    people = len(set(cohort.users))
     write_ensemble_card(
-        folder / "MODEL_CARD.md",
-        fit.ensemble,
-        evaluation,
-        people=len(set(cohort.users)),
-        simulated=simulated,
+        folder / "MODEL_CARD.md", fit.ensemble, evaluation, people=people, simulated=simulated
     )

@@ -151,10 +151,7 @@ def load_backbone(
     n_layers = int(text.num_hidden_layers)
     if keep_layers is not None:
         _keep_layers(model, n_layers, keep_layers)
-    if mesh is not None:
-        shard(model, named_blocks(model, n_layers)[1], mesh)
-    elif torch.cuda.is_available():
-        model.to("cuda")
+    _place(model, n_layers, mesh)
     limit = min(
         int(getattr(text, "max_position_embeddings", 0) or 2**31), _tokenizer_limit(tokenizer)
     )
@@ -308,6 +305,16 @@ def named_blocks(model: Any, n_layers: int) -> tuple[str, Any]:
         f"the backbone's blocks cannot be found, no list in it has {n_layers} modules; use a model "
         "that transformers builds as one list of blocks"
     )
+
+
+def _place(model: Any, n_layers: int, mesh: Any) -> None:
+    """Put weights where they are read: on this process's GPU if it has one, whole or a piece."""
+    import torch
+
+    if mesh is not None:
+        shard(model, named_blocks(model, n_layers)[1], mesh)
+    elif torch.cuda.is_available():
+        model.to("cuda")
 
 
 def _keep_layers(model: Any, n_layers: int, keep: int) -> None:

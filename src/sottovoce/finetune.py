@@ -145,6 +145,7 @@ class _Training:
             for name, array in started.items()
         }
         self.best: dict[str, Any] = {}
+        self._begin_alike()
         self.optimizer = self._new_optimizer()
         self.lengths = [examples.inputs[row].n_tokens for row in job.training]
         self.usual_weight = float(examples.weights[job.training].mean())
@@ -289,6 +290,12 @@ class _Training:
             },
         ]
         return torch.optim.AdamW([each for each in groups if each["params"]])
+
+    def _begin_alike(self) -> None:
+        """Take the first process's weights: another machine may draw others by the same seed."""
+        for each in self._moving().values():
+            if not is_piece(each):  # pieces were read from checked files
+                self.world.spread(each, each)
 
     def _refuse_mismatch(self) -> None:
         if self.settings.sharding == "fsdp" and not self.in_pieces:

@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from tests import recipes
 
+from sottovoce.cli import console
+from sottovoce.errors import DataError
 from sottovoce.estimator import Estimator
+from sottovoce.parallel import World
 
 
 @pytest.fixture
@@ -155,3 +159,16 @@ def test_one_process_does_not_pretend_to_share_weights_out(run, people, tiny_ber
     outcome = run("train", recipe, "--out", people / "run")
     assert outcome.exit_code == 1
     assert "there is one process to share the weights out to" in outcome.stderr
+
+
+@pytest.mark.parametrize(("rank", "said"), [(0, "said\n"), (1, "")])
+def test_of_several_processes_the_first_speaks_and_all_fail(monkeypatch, capsys, rank, said):
+    def fail():
+        with console.told_by_first(World(rank, 2)):
+            click.echo("said")
+            raise DataError("no")
+
+    monkeypatch.setattr(console, "FIRST_SPEAKS", 0.0)
+    with pytest.raises(DataError, match="no"):
+        fail()
+    assert capsys.readouterr().out == said
