@@ -357,3 +357,13 @@ def test_fewer_blocks_are_trained_and_scored_alike(tiny_qwen):
     inputs = [examples.inputs[row] for row in tuning.job().held_out]
     points = tuned.body.predict(tuned.body.prepare(other), inputs, silent)
     np.testing.assert_allclose(np.clip(points, 0, 27), tuned.held_out, atol=1e-3)
+
+
+def test_the_probe_is_kept_where_training_makes_validation_worse(tiny_bert):
+    wild = {"learning_rate": 0.3, "head_learning_rate": 1e-12, "epochs": 2, "clip": 1e3}
+    settings = tuning.finetune_settings(head=HeadSettings(start="probe"), **wild)
+    still = replace(settings, schedule=replace(settings.schedule, learning_rate=1e-12))
+    worse, as_it_was = (trained(tiny_bert, each) for each in (settings, still))
+    first, *_ = [row["validation_mae"] for row in as_it_was.history if "validation_mae" in row]
+    assert all(row["validation_mae"] > first for row in worse.history if "validation_mae" in row)
+    np.testing.assert_allclose(worse.held_out, as_it_was.held_out, atol=1e-6)

@@ -26,7 +26,7 @@ def is_linear(module):
 
 
 def read_once(backbone, n_kept=1):
-    return ReadOnce(backbone.model, named_blocks(backbone.model)[1], n_kept)
+    return ReadOnce(backbone.model, named_blocks(backbone.model)[1], n_kept, {})
 
 
 def test_it_gives_what_the_whole_model_gives(backbone):

@@ -85,6 +85,18 @@ def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publis
         assert "# not published" in line
 
 
+def test_the_study_s_backbone_is_shared_out_and_small_ones_are_not():
+    shared = {
+        path.stem: recipe.finetune.sharding
+        for path in SHIPPED.glob("*.yaml")
+        if (recipe := read_recipe(path)).finetune
+    }
+    assert {name for name, each in shared.items() if each == "fsdp"} == {
+        "qwen3.5-27b-lora",
+        "qwen3.5-27b-full",
+    }
+
+
 def test_without_any_key_fine_tuning_is_the_settings_own_default(tmp_path):
     recipe = read_recipe(recipes.write_recipe(tmp_path, probe=None, finetune={"method": "lora"}))
     assert recipe.settings.finetune == FinetuneSettings()
@@ -99,12 +111,14 @@ def test_fine_tuning_becomes_settings(tmp_path):
         "validation_share": 0,
         "calibration": "held_out",
         "folds": 3,
+        "sharding": "fsdp",
     }
     found = read_recipe(recipes.write_recipe(tmp_path, probe=None, finetune=finetune)).settings
     assert found.finetune.lora == LoraSettings(rank=4, targets=("q_proj",))
     assert (found.finetune.head.loss, found.finetune.head.pooling) == ("ordinal", "last")
     assert (found.finetune.schedule.epochs, found.finetune.schedule.batch_tokens) == (2, 77)
     assert (found.finetune.calibration, found.finetune.n_folds) == ("held_out", 3)
+    assert found.finetune.sharding == "fsdp"
 
 
 def test_a_recipe_has_one_body(tmp_path):

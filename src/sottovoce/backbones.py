@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from sottovoce.errors import MissingExtraError, ModelError, require
+from sottovoce.parallel import shard
 
 DTYPES = ("float32", "bfloat16", "float16")
-
 VISION = r".*visual.*"
 """Modules that no text passes through: the vision tower of a composite Qwen3.5."""
 
@@ -98,6 +98,7 @@ def load_backbone(
     revision: str | None = None,
     dtype: str = "float32",
     keep_layers: int | None = None,
+    mesh: Any = None,
 ) -> Backbone:
     """Load a backbone for reading.
 
@@ -114,6 +115,10 @@ def load_backbone(
     keep_layers
         Load and then drop every block above this many: hidden states below it are the same, and
         the forward pass is that much shorter. None keeps all.
+    mesh
+        Processes that the weights are shared out to (`parallel.new_mesh`): each loads all of them
+        into the host's memory and keeps a piece, on its GPU where it has one. None keeps them
+        whole.
 
     Raises
     ------
@@ -146,8 +151,7 @@ def load_backbone(
     n_layers = int(text.num_hidden_layers)
     if keep_layers is not None:
         _keep_layers(model, n_layers, keep_layers)
-    if torch.cuda.is_available():
-        model.to("cuda")
+    _place(model, mesh)
     limit = min(
         int(getattr(text, "max_position_embeddings", 0) or 2**31), _tokenizer_limit(tokenizer)
     )
@@ -305,13 +309,25 @@ def named_blocks(model: Any, n_layers: int | None = None) -> tuple[str, Any]:
         of_blocks = isinstance(module, nn.ModuleList) and len(module) == wanted
         if of_blocks and not re.fullmatch(VISION, name):
             return name, module
-    raise ModelError("the backbone's blocks cannot be found; use another backbone")
+    raise ModelError(
+        f"the backbone's blocks cannot be found, no list in it has {wanted} modules; use a model "
+        "that transformers builds as one list of blocks"
+    )
+
+
+def _place(model: Any, mesh: Any) -> None:
+    """Put weights where they are read: on this process's GPU if it has one, whole or a piece."""
+    import torch
+
+    if mesh is not None:
+        shard(model, named_blocks(model)[1], mesh)
+    elif torch.cuda.is_available():
+        model.to("cuda")
 
 
 def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
     name, blocks = named_blocks(model, n_layers)
-    parent, _, last = name.rpartition(".")
-    setattr(model.get_submodule(parent), last, blocks[: max(keep, 1)])
+    model.set_submodule(name, blocks[: max(keep, 1)])
     model.config.get_text_config().num_hidden_layers = min(max(keep, 1), n_layers)
 
 

@@ -7,7 +7,7 @@ trained (`finetune`) nor why these rows (`crossfit`).
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sottovoce.head import Head
 from sottovoce.instruments import Instrument
 from sottovoce.losses import rarity_weights
+from sottovoce.lower import States
 from sottovoce.model_input import ModelInput
 from sottovoce.settings import FinetuneSettings
 
@@ -37,12 +38,16 @@ class Examples:
         Points, shape (n, n_items), NaN where not known.
     weights
         How much each window counts, above 0, shape (n,).
+    lower
+        What the frozen blocks of the backbone made of the inputs, shared by its trainings; one
+        backbone only. Filled by training, empty where no block is frozen.
     """
 
     inputs: Sequence[ModelInput]
     totals: Array
     items: Array
     weights: Array
+    lower: States = field(default_factory=dict)
 
     def weighed(self, instrument: Instrument, rows: Rows) -> "Examples":
         """Let rare totals among the rows count more; the other rows' labels are not looked at."""
@@ -81,6 +86,8 @@ def identity(
 ) -> str:
     """Hash everything that decides a training; a checkpoint of another is never gone on from.
 
+    Sharding is left out: it decides where weights lie, not what they become.
+
     Parameters
     ----------
     fingerprint
@@ -88,6 +95,7 @@ def identity(
     examples, settings, job, head
         Of the training.
     """
+    settings = replace(settings, sharding="none")
     digest = hashlib.sha256(json.dumps([asdict(settings), asdict(head)]).encode())
     digest.update(f"{fingerprint} {job.name} {job.seed}".encode())
     for each in (examples.totals, examples.items, examples.weights, job.training, job.validation):

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+States = dict[tuple[int, ...], Any]
+"""Token ids of a text to its states, shape (length, hidden_size)."""
+
 
 class ReadOnce:
     """A backbone's model that keeps what its lowest blocks made of each text.
 
-    Kept are ``hidden_size`` numbers a token for as long as this object lives: 2.3 kB a token for
-    576 in float32. Each text is read alone and in evaluation mode, so that what is kept depends
-    on nothing but the text.
+    Kept are ``hidden_size`` numbers a token: 2.3 kB for 576 in float32. Each text is read alone
+    and in evaluation mode, so that what is kept depends on nothing but the text.
 
     Parameters
     ----------
@@ -25,11 +27,14 @@ class ReadOnce:
         Its blocks, lowest first.
     n_kept
         How many of them are read once, at least 1.
+    kept
+        What was read before of the same blocks, and where more is put: trainings of one backbone
+        on the same texts share it.
     """
 
-    def __init__(self, model: Any, blocks: Sequence[Any], n_kept: int) -> None:
+    def __init__(self, model: Any, blocks: Sequence[Any], n_kept: int, kept: States) -> None:
         self.model, self.lower, self.upper = model, blocks[:n_kept], blocks[n_kept:]
-        self.kept: dict[tuple[int, ...], Any] = {}
+        self.kept = kept
 
     def __getattr__(self, name: str) -> Any:
         """Be the model in everything but the call."""

@@ -46,6 +46,7 @@ from sottovoce.settings import (
     Method,
     ProbeSettings,
     ScheduleSettings,
+    Sharding,
     can_train,
 )
 
@@ -205,13 +206,16 @@ class FinetuneSection(_Section):
     validation_share: float = Field(0.15, ge=0, le=0.5)
     calibration: Calibration = "cross_fit"
     folds: int = Field(5, ge=2)
+    sharding: Sharding = "none"
     layers: int | None = Field(None, ge=1)
     frozen_layers: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _some_block_is_trained(self) -> "FinetuneSection":
+    def _frozen_layers_fit(self) -> "FinetuneSection":
         if self.layers is not None and self.frozen_layers >= self.layers:
             raise ValueError("no block is left to train; make frozen_layers less than layers")
+        if self.frozen_layers and self.sharding == "fsdp":
+            raise ValueError("what frozen blocks give is kept whole; use sharding none")
         return self
 
     @model_validator(mode="after")
@@ -234,6 +238,7 @@ class FinetuneSection(_Section):
             self.folds,
             self.layers,
             self.frozen_layers,
+            self.sharding,
         )
 
 

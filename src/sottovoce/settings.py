@@ -49,6 +49,7 @@ class ProbeSettings:
 
 Method = Literal["lora", "full"]
 Calibration = Literal["cross_fit", "held_out"]
+Sharding = Literal["none", "fsdp"]
 HALF_PRECISION = "half-precision weights round the steps of a full training away"
 HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
 
@@ -173,6 +174,10 @@ class FinetuneSettings:
     frozen_layers
         How many of the lowest blocks, and the embeddings below them, stay as published. Each
         text passes through them once and is kept (`lower.ReadOnce`); they get no dropout.
+    sharding
+        What several processes (torchrun) do with the backbone's weights. ``none``: each holds
+        them whole. ``fsdp``: each holds a piece, and of gradients and optimizer states where
+        every weight is trained. Neither changes what is computed.
     """
 
     method: Method = "lora"
@@ -184,6 +189,7 @@ class FinetuneSettings:
     n_folds: int = 5
     layers: int | None = None
     frozen_layers: int = 0
+    sharding: Sharding = "none"
 
 
 @dataclass(frozen=True, slots=True)
