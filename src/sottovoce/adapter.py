@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sottovoce.backbones import VISION, quiet
 from sottovoce.errors import ModelError, require
-from sottovoce.settings import VISION, FinetuneSettings, LoraSettings
+from sottovoce.settings import FinetuneSettings, LoraSettings
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
@@ -67,8 +68,8 @@ def named_weights(model: Any) -> dict[str, Any]:
 def apply_weights(model: Any, lora: LoraSettings | None, weights: Weights) -> Any:
     """Give a backbone's model with trained weights in it.
 
-    Adapters are merged into float32 weights. Half-precision weights would round them away, so
-    there they stay beside the weights, as they were trained.
+    Adapters are merged into float32 weights. Weights in half precision or in 4 bits would round
+    them away, so there they stay beside the weights, as they were trained.
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ def attach(model: Any, lora: LoraSettings) -> Any:
     ModelError
         If no linear layer has such a name.
     """
-    require("peft", what="Low-rank adaptation", extra="models")
+    with quiet():  # peft imports bitsandbytes where it is installed, which has its notes
+        require("peft", what="Low-rank adaptation", extra="models")
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
@@ -117,10 +119,10 @@ def attach(model: Any, lora: LoraSettings) -> Any:
 
 
 def _is_whole(model: Any) -> bool:
-    """Whether the weights are float32."""
+    """Whether every weight is float32, none of them in half precision or packed into 4 bits."""
     import torch
 
-    return bool(next(model.parameters()).dtype == torch.float32)
+    return all(each.dtype == torch.float32 for each in model.parameters())
 
 
 def _is_excluded(model: Any, pattern: str) -> bool:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sottovoce.adapter import attach
+from sottovoce.backbones import VISION
 from sottovoce.errors import ModelError
-from sottovoce.settings import VISION, FinetuneSettings
+from sottovoce.settings import FinetuneSettings
 
 
 @dataclass(frozen=True, slots=True)

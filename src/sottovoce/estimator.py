@@ -340,7 +340,11 @@ class Estimator(Scorer):
 
 def _load(settings: BackboneSettings, keep_layers: int | None = None) -> Backbone:
     return load_backbone(
-        settings.name, revision=settings.revision, dtype=settings.dtype, keep_layers=keep_layers
+        settings.name,
+        revision=settings.revision,
+        dtype=settings.dtype,
+        quantization=settings.quantization,
+        keep_layers=keep_layers,
     )
 
 

@@ -141,7 +141,8 @@ class _Training:
         self.usual_weight = float(examples.weights[job.training].mean())
         self.n_steps = self.pace.epochs * math.ceil(len(job.training) / self.pace.batch_size)
         self.reader = Reader(head, settings.head.pooling, self.pace.batch_tokens)
-        self.identity = identity(backbone.fingerprint, examples, settings, job, head)
+        read = f"{backbone.fingerprint} {backbone.number_types}"
+        self.identity = identity(read, examples, settings, job, head)
 
     def run(self, advance: Advance) -> None:
         """Train until the epochs are over or validation no longer improves."""

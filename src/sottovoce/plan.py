@@ -11,7 +11,7 @@ takes 2 operations a parameter forward, 4 backward; embeddings and attention's s
 """
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,9 @@ def plan(recipe_file: str | Path, request: Request | None = None) -> Plan:
     recipe_file, request = Path(recipe_file), request or Request()
     recipe = read_recipe(recipe_file)
     folder = recipe_file.parent
-    case = Case(recipe.settings_in(folder), request.device)
+    packed = request.device.four_bit or recipe.backbone.quantization is not None
+    device = replace(request.device, four_bit=packed)
+    case = Case(recipe.settings_in(folder), device)
     drafts = Drafts(recipe.architecture, folder)
     made, memory = drafts.blueprint(case), drafts.memory(case)
     work = _work(recipe, folder, case, drafts, request)
@@ -176,7 +178,7 @@ def plan(recipe_file: str | Path, request: Request | None = None) -> Plan:
         method=case.method,
         parameters=made.backbone.numbers,
         trained=made.trained.numbers + drafts.head(case),
-        device=request.device,
+        device=device,
         memory=memory,
         gpu_memory=request.gpu_memory,
         fits=None if limit is None else memory.total <= limit,
@@ -279,8 +281,6 @@ def _notes(case: Case, request: Request) -> list[str]:
             "sottovoce train of this version runs one process; figures for more GPUs or for "
             "sharding are arithmetic for an engine that does it."
         )
-    if case.device.four_bit:
-        said.append("sottovoce train of this version does not load 4-bit weights.")
     return said
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from sottovoce.backbones import VISION, Quantization
 from sottovoce.cohort import WindowRules
 from sottovoce.errors import DataError
 from sottovoce.features import Pooling
@@ -19,11 +20,12 @@ from sottovoce.probe import ProbeSearch
 
 @dataclass(frozen=True, slots=True)
 class BackboneSettings:
-    """Which backbone: its name, revision on the hub, and number type (`load_backbone`)."""
+    """Which backbone: its name, revision on the hub, number type, and 4 bits (`load_backbone`)."""
 
     name: str = "smollm2-135m"
     revision: str | None = None
     dtype: str = "float32"
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ Method = Literal["lora", "full"]
 Calibration = Literal["cross_fit", "held_out"]
 HALF_PRECISION = "half-precision weights round the steps of a full training away"
 HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
-VISION = r".*visual.*"
-"""Modules that no text passes through: the vision tower of a composite Qwen3.5."""
+FOUR_BITS = "weights in 4 bits cannot be trained themselves"
+FOUR_BITS_FIX = "use lora, or leave backbone.quantization out"
 
 
 def can_train(method: Method, dtype: str) -> bool:
@@ -180,7 +182,8 @@ class EstimatorSettings:
     Raises
     ------
     DataError
-        If there are settings for both bodies, or half-precision weights are to be trained.
+        If there are settings for both bodies, or weights in half precision or in 4 bits are to
+        be trained.
     """
 
     instrument: str = "phq-9"
@@ -200,6 +203,8 @@ class EstimatorSettings:
                 field="finetune",
                 fix="give one of them",
             )
+        if self.finetune and self.finetune.method == "full" and self.backbone.quantization:
+            raise DataError(FOUR_BITS, field="finetune.method", fix=FOUR_BITS_FIX)
         if self.finetune and not can_train(self.finetune.method, self.backbone.dtype):
             raise DataError(HALF_PRECISION, field="finetune.method", fix=HALF_PRECISION_FIX)
 
@@ -207,6 +212,8 @@ class EstimatorSettings:
     def record(self) -> dict[str, Any]:
         """As JSON values, of the two bodies only the one that is used."""
         values = asdict(self)
+        if self.backbone.quantization is None:  # as in records from before there were 4 bits
+            del values["backbone"]["quantization"]
         values.pop("finetune" if self.finetune is None else "probe")
         return values
 

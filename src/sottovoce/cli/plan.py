@@ -40,7 +40,11 @@ ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
     show_default=True,
     help="Every GPU holds everything, or weights, gradients and optimizer are shared out.",
 )
-@click.option("--four-bit", is_flag=True, help="Pack the frozen linear layers into 4 bits (QLoRA).")
+@click.option(
+    "--four-bit",
+    is_flag=True,
+    help="As if the recipe said backbone.quantization: nf4 (QLoRA).  [default: as the recipe says]",
+)
 @click.option(
     "--tokens-per-second", type=ABOVE_ZERO, help="Measured, of all GPUs together: gives hours."
 )
