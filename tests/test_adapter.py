@@ -22,21 +22,12 @@ def states(model):
         return model(input_ids=IDS).last_hidden_state.float().numpy()
 
 
-def disturbed(model):
-    """Move every trained weight, and give copies of them by name."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for each in named_weights(model).values():
-            each.add_(torch.randn(each.shape, generator=generator) * 0.05)
-    return {name: each.detach().numpy().copy() for name, each in named_weights(model).items()}
-
-
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_backbone_is_afterwards_as_it_was(folder, method):
     model = load_backbone(folder).model
     before, names = states(model), [name for name, _ in model.named_parameters()]
     with trainable(model, tuning.finetune_settings(method)) as trained:
-        disturbed(trained)
+        tuning.disturbed(trained)
         assert not np.allclose(states(trained), before)
     np.testing.assert_array_equal(states(model), before)
     assert [name for name, _ in model.named_parameters()] == names
@@ -49,7 +40,7 @@ def test_applied_weights_say_what_the_trained_ones_said(folder, method):
     settings = tuning.finetune_settings(method)
     model = load_backbone(folder).model
     with trainable(model, settings) as trained:
-        weights = disturbed(trained)
+        weights = tuning.disturbed(trained)
         trained.eval()
         expected = states(trained)
     merged = apply_weights(model, settings.lora if method == "lora" else None, weights)
@@ -74,7 +65,7 @@ def test_adapters_stay_beside_four_bit_weights_which_stay_as_they_were(folder, d
     bits = {name: each.clone() for name, each in model.named_parameters()}
     with trainable(model, settings) as trained:
         assert {each.dtype for each in named_weights(trained).values()} == {torch.float32}
-        weights = disturbed(trained)
+        weights = tuning.disturbed(trained)
         trained.eval()
         expected = states(trained)
     np.testing.assert_array_equal(states(model), before)

@@ -244,13 +244,11 @@ def test_a_fine_tuned_estimator_saved_and_loaded_gives_the_same_numbers(
         assert (each == dict(backbone.model.named_parameters())[name]).all()
 
 
-@pytest.mark.parametrize("folder", ["tiny_qwen", "tiny_composite_qwen"])
-def test_adapters_trained_beside_four_bit_weights_score_alike_after_saving(
-    folder, request, tmp_path
-):
-    path = request.getfixturevalue(folder)
-    plain = tuning.settings_for(path, epochs=1, n_folds=2, gradient_checkpointing=True)
-    backbone = BackboneSettings(str(path), dtype="bfloat16", quantization="nf4")
+def test_adapters_trained_beside_four_bit_weights_score_alike_after_saving(tiny_qwen, tmp_path):
+    plain = tuning.settings_for(
+        tiny_qwen, epochs=1, calibration="held_out", gradient_checkpointing=True
+    )
+    backbone = BackboneSettings(str(tiny_qwen), dtype="bfloat16", quantization="nf4")
     settings = dataclasses.replace(plain, backbone=backbone)
     estimator = Estimator.fit(WINDOWS, settings).estimator
     loaded = Estimator.from_pretrained(estimator.save_pretrained(tmp_path / "model"))
@@ -259,7 +257,7 @@ def test_adapters_trained_beside_four_bit_weights_score_alike_after_saving(
     np.testing.assert_array_equal(loaded.predict(WINDOWS), estimator.predict(WINDOWS))
     kinds = {type(each).__name__ for each in loaded.backbone.model.parameters()}
     assert kinds == {"Params4bit", "Parameter"}
-    other = dataclasses.replace(settings, backbone=BackboneSettings(str(path)))
+    other = dataclasses.replace(settings, backbone=BackboneSettings(str(tiny_qwen)))
     artefact = dataclasses.replace(estimator.artefact, settings=other)
     assert Estimator(artefact).model_id != estimator.model_id
     assert np.abs(Estimator(artefact).predict(WINDOWS) - loaded.predict(WINDOWS)).max() > 0

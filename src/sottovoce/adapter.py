@@ -65,7 +65,9 @@ def named_weights(model: Any) -> dict[str, Any]:
     return {name: each for name, each in model.named_parameters() if each.requires_grad}
 
 
-def apply_weights(model: Any, lora: LoraSettings | None, weights: Weights) -> Any:
+def apply_weights(
+    model: Any, lora: LoraSettings | None, weights: Weights, *, merge: bool = False
+) -> Any:
     """Give a backbone's model with trained weights in it.
 
     Adapters are merged into float32 weights. Weights in half precision or in 4 bits would round
@@ -79,13 +81,15 @@ def apply_weights(model: Any, lora: LoraSettings | None, weights: Weights) -> An
         The adapters' settings; None where the weights themselves were trained.
     weights
         By the names of `named_weights`.
+    merge
+        Whether adapters are merged into half-precision weights too, which rounds them.
     """
     if lora is None:
         _copy_into(model, weights)
         return model
     adapted = attach(model, lora)
     _copy_into(adapted, weights)
-    return adapted.merge_and_unload() if _is_whole(model) else adapted
+    return adapted.merge_and_unload() if merge or _is_whole(model) else adapted
 
 
 def attach(model: Any, lora: LoraSettings) -> Any:

@@ -171,9 +171,7 @@ def load_backbone(
         _keep_layers(model, n_layers, keep_layers)
     if torch.cuda.is_available() and quantization is None:  # packed weights are there already
         model.to("cuda")
-    limit = min(
-        int(getattr(text, "max_position_embeddings", 0) or 2**31), _tokenizer_limit(tokenizer)
-    )
+    limit = _limit(text, tokenizer)
     return Backbone(
         name, files.fingerprint, model, tokenizer, n_layers, int(text.hidden_size), limit
     )
@@ -375,9 +373,10 @@ def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
     raise ModelError("the backbone's blocks cannot be found; load it without keep_layers")
 
 
-def _tokenizer_limit(tokenizer: Any) -> int:
-    """Context of the tokenizer; transformers writes 1e30 where there is none."""
-    return min(int(tokenizer.model_max_length), 2**31)
+def _limit(config: Any, tokenizer: Any) -> int:
+    """Context of model and tokenizer; transformers writes 1e30 for a tokenizer that has none."""
+    of_model = int(getattr(config, "max_position_embeddings", 0) or 2**31)
+    return min(of_model, int(tokenizer.model_max_length), 2**31)
 
 
 def _sha256(path: Path) -> str:
