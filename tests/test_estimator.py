@@ -244,6 +244,16 @@ def test_a_fine_tuned_estimator_saved_and_loaded_gives_the_same_numbers(
         assert (each == dict(backbone.model.named_parameters())[name]).all()
 
 
+def test_a_probe_on_packed_weights_scores_alike_after_saving(tiny_qwen, tmp_path):
+    backbone = BackboneSettings(str(tiny_qwen), quantization="nf4")
+    probe = ProbeSettings(("mean",), layers=(2,))
+    fitted = Estimator.fit(WINDOWS, settings_for(tiny_qwen, backbone=backbone, probe=probe))
+    loaded = Estimator.from_pretrained(fitted.estimator.save_pretrained(tmp_path / "model"))
+    expected = fitted.estimator.predict(WINDOWS)
+    np.testing.assert_allclose(loaded.predict(WINDOWS), expected, atol=1e-4)
+    assert "uint8" in loaded.backbone.number_types
+
+
 def test_adapters_trained_beside_four_bit_weights_score_alike_after_saving(tiny_qwen, tmp_path):
     plain = tuning.settings_for(
         tiny_qwen, epochs=1, calibration="held_out", gradient_checkpointing=True

@@ -43,7 +43,7 @@ RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
 RUN_MARKS = (RECIPE, ENVIRONMENT)
 """Files that make a folder a run."""
 
-VERSIONED = ("torch", "transformers", "peft", "safetensors", "scikit-learn")
+VERSIONED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
