@@ -20,6 +20,12 @@ def test_the_toy_has_both_layer_kinds(tmp_path):
     assert config.to_dict().items() >= toy.NUMBERS.items()
 
 
+def test_a_toy_made_from_something_else_is_another_edition(monkeypatch):
+    before = toy.edition()
+    monkeypatch.setitem(toy.NUMBERS, "hidden_size", 64)
+    assert toy.edition() != before
+
+
 def test_the_toys_tokenizer_reads_any_text_back(tmp_path):
     toy.save_tokenizer(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)

@@ -240,7 +240,7 @@ def _from_wheel(name: str, wheel: Wheel) -> BackboneFiles:
 
 def _toy() -> BackboneFiles:
     """Give the toy, made once: another version of torch may draw other weights from its seed."""
-    target = cache_folder() / "backbones" / toy.NAME
+    target = cache_folder() / "backbones" / f"{toy.NAME}-{toy.edition()}"
 
     def make(folder: Path) -> None:
         with quiet():

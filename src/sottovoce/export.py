@@ -81,9 +81,7 @@ def export(model: str | Path, out: str | Path) -> Export:
     DataError
         If the folder cannot be written.
     """
-    estimator = Estimator.from_pretrained(model)
-    body = _expressible(estimator, Path(model))
-    assert isinstance(estimator, Estimator)
+    estimator, body = _expressible(Estimator.from_pretrained(model), Path(model))
     backbone = estimator.load_untrained()
     text = _text_model(_merged(estimator, body, backbone))
     config, tensors = _classifier(text, _score_weight(body))
@@ -94,27 +92,29 @@ def export(model: str | Path, out: str | Path) -> Export:
     return Export(Path(out), record)
 
 
-def _expressible(estimator: Scorer, place: Path) -> TunedBody:
-    """Give the body of an estimator that one linear score of the last token expresses."""
-    problem = None
-    if not isinstance(estimator, Estimator):
-        raise _refusal(place, "an ensemble is several models; export its members one by one")
-    body = estimator.artefact.body
-    if not isinstance(body, TunedBody):
-        raise _refusal(place, "a probe reads inner layers; fine-tune a backbone instead")
+def _expressible(scorer: Scorer, place: Path) -> tuple[Estimator, TunedBody]:
+    """Give an estimator and its body, if one linear score of the last token expresses them."""
+    body = scorer.artefact.body if isinstance(scorer, Estimator) else None
+    if isinstance(scorer, Estimator) and isinstance(body, TunedBody):
+        problem = _problem(body)
+        if problem is None:
+            return scorer, body
+    elif body is not None:
+        problem = "a probe reads inner layers; fine-tune a backbone instead"
+    else:
+        problem = "an ensemble is several models; export its members one by one"
+    raise ModelError(f"{place}: cannot be written as a classifier: {problem}")
+
+
+def _problem(body: TunedBody) -> str | None:
+    """Say what of a fine-tuned body one linear score of the last token cannot express."""
     if body.pooling != "last":
-        problem = f"its head pools by {body.pooling}; train with finetune.head.pooling last"
-    elif body.head.outputs != "total":
-        problem = "its head gives items; train with finetune.head.outputs total"
-    elif body.head.is_ordinal:
-        problem = "its head adds up the chances of cut-offs; train with another finetune.head.loss"
-    if problem is not None:
-        raise _refusal(place, problem)
-    return body
-
-
-def _refusal(place: Path, problem: str) -> ModelError:
-    return ModelError(f"{place}: cannot be written as a classifier: {problem}")
+        return f"its head pools by {body.pooling}; train with finetune.head.pooling last"
+    if body.head.outputs != "total":
+        return "its head gives items; train with finetune.head.outputs total"
+    if body.head.is_ordinal:
+        return "its head adds up the chances of cut-offs; train with another finetune.head.loss"
+    return None
 
 
 def _merged(estimator: Estimator, body: TunedBody, backbone: Backbone) -> Any:

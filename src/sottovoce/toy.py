@@ -5,6 +5,8 @@ machine. It was never trained, so whatever is estimated with it says nothing abo
 not know where it is kept (`backbones`).
 """
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,12 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
 )
 """A template with a system text of its own, as SmolLM2 and Qwen have."""
+
+
+def edition() -> str:
+    """Give a short hash of what the toy is made from; one that is kept is found by it."""
+    parts = json.dumps([NUMBERS, SENTENCES, CHAT_TEMPLATE], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
 def configuration() -> Any:
