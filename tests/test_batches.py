@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests import tiny
 
 from sottovoce.backbones import load_backbone
-from sottovoce.batches import GROUPED, collate, epoch_order, pooled, within_budget
+from sottovoce.batches import GROUPED, collate, dealt, epoch_order, pooled, within_budget
 from sottovoce.model_input import ModelInput, Rendering, Segment, Span, render
 
 POOLINGS = ["last", "user_mean", "all_mean"]
@@ -60,6 +60,25 @@ def test_parts_keep_the_budget(lengths, budget):
     for part in parts:
         batch = collate([inputs[row] for row in part], "all_mean", 0)
         assert len(part) == 1 or batch.token_ids.size <= budget
+
+
+@given(st.lists(st.integers(2, 60), max_size=20), st.integers(1, 200), st.integers(1, 5))
+def test_rows_are_dealt_once_each_and_alike_in_tokens(lengths, budget, n):
+    inputs = made(*lengths)
+    shares = dealt(range(len(inputs)), inputs, budget, n)
+    rows = [[row for part in share for row in part] for share in shares]
+    assert len(shares) == n
+    assert sorted(row for each in rows for row in each) == list(range(len(inputs)))
+    tokens = [sum(lengths[row] for row in each) for each in rows]
+    assert max(tokens) - min(tokens) <= max(lengths, default=0)
+    for share in shares:
+        for part in share:
+            assert len(part) == 1 or max(lengths[row] for row in part) * len(part) <= budget
+
+
+def test_one_process_is_dealt_the_parts_that_the_budget_gives():
+    inputs = made(9, 3, 3, 7, 3, 9)
+    assert dealt([5, 1, 2, 0, 4], inputs, 9, 1) == [list(within_budget([5, 1, 2, 0, 4], inputs, 9))]
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

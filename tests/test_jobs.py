@@ -50,3 +50,9 @@ def test_where_a_checkpoint_lies_does_not_count(examples, tmp_path):
     assert identity("a", examples, settings, here, head) == identity(
         "a", examples, settings, there, head
     )
+
+
+def test_where_the_weights_lie_does_not_count(examples):
+    head, job = Head.on(PHQ_9, examples.totals), tuning.job()
+    whole, pieces = (tuning.finetune_settings(sharding=each) for each in ("none", "fsdp"))
+    assert identity("a", examples, whole, job, head) == identity("a", examples, pieces, job, head)

@@ -141,7 +141,7 @@ def test_memory_falls_with_gpus_where_it_is_shared_out_and_never_where_it_is_not
         return training_memory(made, kept, 33, finetune, Device(n, sharding)).total
 
     assert total(gpus + more, "fsdp") <= total(gpus, "fsdp")
-    assert total(gpus + more, "ddp") >= total(gpus, "ddp")
+    assert total(gpus + more, "none") >= total(gpus, "none")
 
 
 def test_memory_grows_with_the_tokens_of_a_batch(tiny_bert):
@@ -181,7 +181,38 @@ def test_tokens_steps_hours_and_cost_follow_from_what_is_given(tmp_path, tiny_be
     assert made.work.tokens_per_epoch == 90 * 50
     assert made.hours == pytest.approx(18000 / 10 / 3600)
     assert made.cost == pytest.approx(made.hours * 2 * 3)
-    assert "runs one process" in " ".join(made.said)
+
+
+def test_more_gpus_are_planned_as_the_recipe_shares_out_unless_another_way_is_asked_for(tmp_path):
+    finetune = recipes.FINETUNE | {"method": "full", "sharding": "fsdp", "lora": None}
+    del finetune["lora"]
+    path = finetuned(tmp_path, "a/b", finetune, architecture=NUMBERS)
+    made = plan(path, Request(Device(8), people=10))
+    assert made.device.sharding == "fsdp"
+    assert plan(path, Request(people=10)).device.sharding == "none"
+    whole = plan(path, Request(Device(8, "none"), people=10))
+    for part in ("weights", "gradients", "optimizer", "best"):
+        head = 33 * HEAD_BYTES * (ADAM_STATES if part == "optimizer" else 1)
+        pieces, all_of_it = (getattr(each.memory, part) - head for each in (made, whole))
+        assert 0 < pieces <= all_of_it / 8
+    assert "The recipe has to say finetune.sharding: none for this." in whole.said
+    assert not [each for each in made.said if "has to say" in each]
+
+
+def test_adapters_stay_whole_where_the_backbone_is_shared_out(tmp_path):
+    path = finetuned(tmp_path, "a/b", architecture=NUMBERS)
+    pieces, whole = (
+        plan(path, Request(Device(8, sharding), people=10)).memory for sharding in ("fsdp", "none")
+    )
+    assert (pieces.gradients, pieces.optimizer) == (whole.gradients, whole.optimizer)
+    assert pieces.weights - pieces.gradients == (whole.weights - whole.gradients) // 8
+
+
+def test_a_probe_is_not_shared_out(tmp_path, tiny_bert):
+    path = recipes.write_recipe(tmp_path, tiny_bert)
+    with pytest.raises(DataError, match="a probe reads a whole backbone in every process"):
+        plan(path, Request(Device(2, "fsdp"), people=30))
+    assert "more GPUs make it no faster" in " ".join(plan(path, Request(Device(2), people=30)).said)
 
 
 def test_nothing_is_said_of_hours_that_nobody_measured(tmp_path, tiny_bert):
@@ -206,7 +237,7 @@ def test_what_does_not_fit_says_what_would(tmp_path):
     assert made.fits is False
     assert made.said[0].startswith("It does not fit: ")
     told = " ".join(made.said)
-    for change in ("fsdp", "gradient_checkpointing: true", "method: lora"):
+    for change in ("finetune.sharding: fsdp", "gradient_checkpointing: true", "method: lora"):
         assert f"With {change}" in told or f"{change}:" in told
     assert "bfloat16" not in told  # half-precision weights cannot be trained themselves
     assert plan(path, Request(gpu_memory=80, people=10)).fits is True

@@ -15,7 +15,8 @@ from sottovoce.recipe import Recipe, read_recipe, recipe_for
 from sottovoce.roster import Roster, read_any
 from sottovoce.settings import EstimatorSettings, FinetuneSettings, LoraSettings
 
-SHIPPED = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+SHIPPED = Path(__file__).parents[1] / "recipes"
+EVERY = sorted(SHIPPED.glob("*.yaml"))
 METHODS = {"probe": None, "lora": "lora", "qlora": "lora", "full": "full"}
 
 
@@ -65,7 +66,7 @@ def test_all_layers_are_written_as_all(tmp_path):
     assert read_recipe(recipes.write_recipe(tmp_path, probe={"layers": "all"})).probe.layers == ()
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_the_recipes_of_the_repository_are_valid(path):
     recipe = read_any(path)
     if isinstance(recipe, Roster):  # which read its members' recipes too
@@ -80,7 +81,7 @@ def test_the_recipes_of_the_repository_are_valid(path):
         assert (told == "qlora") == (recipe.backbone.quantization == "nf4")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publish_it(path):
     text = path.read_text("utf-8")
     if isinstance(read_any(path), Roster):  # its members' recipes say so
@@ -92,6 +93,18 @@ def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publis
     for key in ("look_back_days", "roles", "max_tokens", "method", "pooling", "loss", "schedule"):
         (line,) = [each for each in text.splitlines() if each.strip().startswith(f"{key}:")]
         assert "# not published" in line
+
+
+def test_the_study_s_backbone_is_shared_out_and_small_ones_are_not():
+    shared = {
+        path.stem: recipe.finetune.sharding
+        for path in EVERY
+        if isinstance(recipe := read_any(path), Recipe) and recipe.finetune
+    }
+    assert {name for name, each in shared.items() if each == "fsdp"} == {
+        "qwen3.5-27b-lora",
+        "qwen3.5-27b-full",
+    }
 
 
 def test_without_any_key_fine_tuning_is_the_settings_own_default(tmp_path):
@@ -108,12 +121,14 @@ def test_fine_tuning_becomes_settings(tmp_path):
         "validation_share": 0,
         "calibration": "held_out",
         "folds": 3,
+        "sharding": "fsdp",
     }
     found = read_recipe(recipes.write_recipe(tmp_path, probe=None, finetune=finetune)).settings
     assert found.finetune.lora == LoraSettings(rank=4, targets=("q_proj",))
     assert (found.finetune.head.loss, found.finetune.head.pooling) == ("ordinal", "last")
     assert (found.finetune.schedule.epochs, found.finetune.schedule.batch_tokens) == (2, 77)
     assert (found.finetune.calibration, found.finetune.n_folds) == ("held_out", 3)
+    assert found.finetune.sharding == "fsdp"
 
 
 def test_a_recipe_has_one_body(tmp_path):
@@ -368,6 +383,8 @@ def test_weights_in_four_bits_are_not_trained(tmp_path):
         "one mistake: finetune: weights in 4 bits cannot be trained themselves; use lora, or leave "
         "backbone.quantization out"
     )
+    shared = {"finetune": {"sharding": "fsdp"}}
+    assert "are not shared out; use sharding none" in wrong(tmp_path, **shared, **changes)
     made = read_recipe(recipes.write_recipe(tmp_path, finetune={"method": "lora"}, **changes))
     assert made.settings.backbone.quantization == "nf4"
 

@@ -52,6 +52,12 @@ def test_weights_in_four_bits_are_not_trained():
         EstimatorSettings(backbone=packed, finetune=FinetuneSettings("full"))
 
 
+def test_weights_in_four_bits_are_not_shared_out():
+    packed, shared = BackboneSettings(quantization="nf4"), FinetuneSettings(sharding="fsdp")
+    with pytest.raises(DataError, match="weights in 4 bits are not shared out; use sharding none"):
+        EstimatorSettings(backbone=packed, finetune=shared)
+
+
 def test_a_record_without_four_bits_is_as_it_was_before_there_were_any():
     assert set(EstimatorSettings().record["backbone"]) == {"name", "revision", "dtype"}
     packed = EstimatorSettings(backbone=BackboneSettings(quantization="nf4"))

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sottovoce.blueprint import Blueprint, named_blocks
+from sottovoce.backbones import named_blocks
+from sottovoce.blueprint import Blueprint
 
 TRACED = 1024
 """Tokens of a row up to which a forward pass is followed operation by operation. Ours: a 64-block

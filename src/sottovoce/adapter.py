@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sottovoce.backbones import VISION, quiet
 from sottovoce.errors import ModelError, require
+from sottovoce.parallel import local
 from sottovoce.settings import FinetuneSettings, LoraSettings
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -49,7 +50,7 @@ def trainable(model: Any, settings: FinetuneSettings) -> Iterator[Any]:
             adapted.unload()
             model.eval()
         return
-    before = {name: value.detach().cpu().clone() for name, value in model.named_parameters()}
+    before = {name: local(each).detach().cpu().clone() for name, each in model.named_parameters()}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not re.fullmatch(VISION, name))
     try:
@@ -157,4 +158,4 @@ def _copy_into(model: Any, weights: Mapping[str, Any]) -> None:
         )
     with torch.no_grad():
         for name, value in weights.items():
-            own[name].copy_(torch.as_tensor(value))
+            local(own[name]).copy_(torch.as_tensor(value))

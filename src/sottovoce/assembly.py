@@ -15,6 +15,7 @@ from sottovoce.estimates import estimate_record
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.evaluation import Evaluation, evaluate
 from sottovoce.model_card import write_ensemble_card
+from sottovoce.parallel import world
 from sottovoce.progress import Advance, part, silent
 from sottovoce.recipe import BUNDLED, Recipe
 from sottovoce.report import Provenance, Report, write_report
@@ -27,6 +28,7 @@ from sottovoce.train import (
     data_record,
     environment_record,
     load_cohort,
+    out_of_fold,
     remove_checkpoints,
     train,
     whole_folder,
@@ -64,22 +66,30 @@ def assemble(recipe_file: str | Path, out: str | Path, advance: Advance = silent
         return train(recipe_file, out, advance)
     with whole_folder(out) as partial:
         place, leader = roster.leader
-        cohort = load_cohort(leader, place.parent)
+        with world().alike():
+            cohort = load_cohort(leader, place.parent)
         fits: dict[str, Fit] = {}
         for number, (name, (path, recipe)) in enumerate(roster.members.items()):
             told = part(number, len(roster.members), advance)
             kept = _checkpoints(out, name)
             fits[name] = fit = _fit_member(name, path, recipe, cohort, kept, told)
-            folder = partial / MEMBERS / name
-            folder.mkdir(parents=True)
-            write_run(folder, path, recipe, cohort, fit)
+            with world().alike():
+                if world().first:
+                    folder = partial / MEMBERS / name
+                    folder.mkdir(parents=True)
+                    own = out_of_fold(recipe, cohort, fit)
+                    write_run(folder, path, recipe, cohort, fit, own)
         form = roster.form
         together = fit_ensemble(
             cohort.windows, fits, weighting=form.ensemble.weights, coverage=form.coverage
         )
-        evaluation = _write(partial, recipe_file, roster, cohort, together)
-    for name in roster.members:
-        remove_checkpoints(_checkpoints(out, name))
+        evaluation = _evaluated(leader, cohort, together)
+        with world().alike():
+            if world().first:
+                _write(partial, recipe_file, roster, cohort, together, evaluation)
+    if world().first:
+        for name in roster.members:
+            remove_checkpoints(_checkpoints(out, name))
     return Run(out, together.ensemble, evaluation)
 
 
@@ -98,12 +108,21 @@ def _fit_member(
         raise ModelError(f"member {name}: {error}") from None
 
 
+def _evaluated(leader: Recipe, cohort: Cohort, fit: EnsembleFit) -> Evaluation:
+    estimates = fit.held_out_estimates(cohort.windows)
+    return evaluate(cohort.totals, estimates, cohort.users, instrument=leader.instrument)
+
+
 def _write(
-    folder: Path, recipe_file: Path, roster: Roster, cohort: Cohort, fit: EnsembleFit
-) -> Evaluation:
+    folder: Path,
+    recipe_file: Path,
+    roster: Roster,
+    cohort: Cohort,
+    fit: EnsembleFit,
+    evaluation: Evaluation,
+) -> None:
     place, leader = roster.leader
     estimates = fit.held_out_estimates(cohort.windows)
-    evaluation = evaluate(cohort.totals, estimates, cohort.users, instrument=leader.instrument)
     simulated, environment = leader.data.chats == BUNDLED, environment_record()
     (folder / RECIPE).write_text(roster.text, "utf-8")
     write_json(folder / ENVIRONMENT, environment)
@@ -129,11 +148,7 @@ def _write(
         ),
     )
     write_report(folder / "report.html", report)
+    people = len(set(cohort.users))
     write_ensemble_card(
-        folder / "MODEL_CARD.md",
-        fit.ensemble,
-        evaluation,
-        people=len(set(cohort.users)),
-        simulated=simulated,
+        folder / "MODEL_CARD.md", fit.ensemble, evaluation, people=people, simulated=simulated
     )
-    return evaluation

@@ -14,6 +14,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from typing import Any, Literal
 
 from sottovoce import toy
 from sottovoce.errors import MissingExtraError, ModelError, require
+from sottovoce.parallel import shard
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -115,6 +117,7 @@ def load_backbone(
     dtype: str = "float32",
     quantization: Quantization | None = None,
     keep_layers: int | None = None,
+    mesh: Any = None,
 ) -> Backbone:
     """Load a backbone for reading.
 
@@ -135,6 +138,10 @@ def load_backbone(
     keep_layers
         Load and then drop every block above this many: hidden states below it are the same, and
         the forward pass is that much shorter. None keeps all.
+    mesh
+        Processes that the weights are shared out to (`parallel.new_mesh`): each loads all of them
+        into the host's memory and keeps a piece, on its GPU where it has one. None keeps them
+        whole.
 
     Raises
     ------
@@ -169,8 +176,7 @@ def load_backbone(
     n_layers = int(text.num_hidden_layers)
     if keep_layers is not None:
         _keep_layers(model, n_layers, keep_layers)
-    if torch.cuda.is_available() and quantization is None:  # packed weights are there already
-        model.to("cuda")
+    _place(model, n_layers, mesh)
     limit = _limit(text, tokenizer)
     return Backbone(
         name, files.fingerprint, model, tokenizer, n_layers, int(text.hidden_size), limit
@@ -360,17 +366,40 @@ def _from_hub(name: str, revision: str | None) -> Path:
     return Path(folder)
 
 
-def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
+def named_blocks(model: Any, n_layers: int) -> tuple[str, Any]:
+    """Give the list of a model's blocks, with its name; the vision tower's is not it.
+
+    Raises
+    ------
+    ModelError
+        If no list of modules has that length.
+    """
     from torch import nn
 
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.ModuleList) and len(child) == n_layers:
-                setattr(module, name, child[: max(keep, 1)])
-                text = model.config.get_text_config()
-                text.num_hidden_layers = len(getattr(module, name))
-                return
-    raise ModelError("the backbone's blocks cannot be found; load it without keep_layers")
+    for name, module in model.named_modules():
+        of_blocks = isinstance(module, nn.ModuleList) and len(module) == n_layers
+        if of_blocks and not re.fullmatch(VISION, name):
+            return name, module
+    raise ModelError(
+        f"the backbone's blocks cannot be found, no list in it has {n_layers} modules; use a model "
+        "that transformers builds as one list of blocks"
+    )
+
+
+def _place(model: Any, n_layers: int, mesh: Any) -> None:
+    """Put weights where they are read: on this process's GPU if it has one, whole or a piece."""
+    import torch
+
+    if mesh is not None:
+        shard(model, named_blocks(model, n_layers)[1], mesh)
+    elif torch.cuda.is_available() and not getattr(model, "is_loaded_in_4bit", False):
+        model.to("cuda")  # packed weights are there already
+
+
+def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
+    name, blocks = named_blocks(model, n_layers)
+    model.set_submodule(name, blocks[: max(keep, 1)])
+    model.config.get_text_config().num_hidden_layers = max(keep, 1)
 
 
 def _limit(config: Any, tokenizer: Any) -> int:

@@ -90,6 +90,29 @@ def within_budget(
         yield part
 
 
+def dealt(
+    rows: Sequence[int], inputs: Sequence[ModelInput], budget: int, n: int
+) -> list[list[list[int]]]:
+    """Deal rows to n processes, alike in tokens, and cut each one's into parts within the budget.
+
+    Returns
+    -------
+    list of n lists of parts
+        Every row in one of them; a process may have none. For one process these are the parts of
+        `within_budget`.
+    """
+    shares: list[list[int]] = [[] for _ in range(n)]
+    loads = [0] * n
+    for place in sorted(range(len(rows)), key=lambda each: -inputs[rows[each]].n_tokens):
+        lightest = loads.index(min(loads))
+        shares[lightest].append(place)
+        loads[lightest] += inputs[rows[place]].n_tokens
+    return [
+        list(within_budget([rows[place] for place in sorted(share)], inputs, budget))
+        for share in shares
+    ]
+
+
 def collate(inputs: Sequence[ModelInput], pooling: HeadPooling, pad: int) -> Batch:
     """Lay out windows as one padded batch."""
     rows = [(owner, segment) for owner, each in enumerate(inputs) for segment in each.segments]

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sottovoce.adapter import attach
-from sottovoce.backbones import VISION
-from sottovoce.errors import ModelError
+from sottovoce.backbones import VISION, named_blocks
 from sottovoce.settings import FinetuneSettings
 
 
@@ -126,17 +125,6 @@ def _prepared(model: Any, finetune: FinetuneSettings | None) -> Any:
         for name, each in model.named_parameters():
             each.requires_grad_(not re.fullmatch(VISION, name))
     return model
-
-
-def named_blocks(model: Any, n_layers: int) -> tuple[str, Any]:
-    """Give the list of a model's blocks, with its name; the vision tower's is not it."""
-    from torch import nn
-
-    for name, module in model.named_modules():
-        of_blocks = isinstance(module, nn.ModuleList) and len(module) == n_layers
-        if of_blocks and not re.fullmatch(VISION, name):
-            return name, module
-    raise ModelError("the backbone's blocks cannot be found; its memory cannot be planned")
 
 
 def _trained(module: Any) -> Iterator[Any]:

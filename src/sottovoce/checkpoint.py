@@ -25,7 +25,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Any], state: Mapping[str,
     from safetensors.torch import save_file
 
     partial = path.with_suffix(".partial")
-    apart = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
+    apart = _apart(tensors)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(apart, partial, {"state": json.dumps(state)})
@@ -49,6 +49,17 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     except (OSError, SafetensorError, TypeError, KeyError, ValueError):
         return None
     return tensors, state
+
+
+def _apart(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Give tensors of the host that share no memory, copying only those that would."""
+    apart, seen = {}, set()
+    for name, tensor in tensors.items():
+        each = tensor.detach().cpu().contiguous()
+        place = each.untyped_storage().data_ptr()
+        apart[name] = each.clone() if place in seen else each
+        seen.add(place)
+    return apart
 
 
 def under(start: str, tensors: Mapping[str, Any]) -> dict[str, Any]:

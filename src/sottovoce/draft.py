@@ -26,7 +26,7 @@ class Case:
     Raises
     ------
     DataError
-        If 4-bit weights would have to be trained themselves.
+        If 4-bit weights would have to be trained themselves, or a probe's backbone shared out.
     """
 
     settings: EstimatorSettings
@@ -35,6 +35,11 @@ class Case:
     def __post_init__(self) -> None:
         if self.device.four_bit and self.method == "full":
             raise DataError(FOUR_BITS, field="four_bit", fix=FOUR_BITS_FIX)
+
+        if self.device.sharding == "fsdp" and self.method == "probe":
+            raise DataError(
+                "a probe reads a whole backbone in every process", field="sharding", fix="use none"
+            )
 
     @property
     def method(self) -> str:
@@ -103,8 +108,8 @@ def changes(case: Case) -> list[tuple[str, Callable[[Case], Case]]]:
     """Give what would save memory and is not done yet, each with its name."""
     device, used = case.device, case.settings.finetune
     found: list[tuple[str, Callable[[Case], Case]]] = []
-    if device.gpus > 1 and device.sharding == "ddp":
-        found.append(("--sharding fsdp", lambda each: _on(each, sharding="fsdp")))
+    if used is not None and device.gpus > 1 and device.sharding != "fsdp":
+        found.append(("finetune.sharding: fsdp", lambda each: _on(each, sharding="fsdp")))
     if case.settings.backbone.dtype == "float32" and case.method != "full":
         found.append(("backbone.dtype: bfloat16", _in_bfloat16))
     if used is not None and not used.schedule.gradient_checkpointing:

@@ -57,6 +57,10 @@ class ModelError(SottovoceError):
     """A backbone or saved estimator that is missing, damaged or does not fit its own record."""
 
 
+class ProcessError(SottovoceError):
+    """What another of the processes that train together could not do, in its own sentence."""
+
+
 class MissingExtraError(SottovoceError):
     """An optional dependency that is not installed.
 

@@ -27,6 +27,7 @@ from sottovoce.features import Pooling, pooled_states
 from sottovoce.instruments import Instrument, instrument
 from sottovoce.jobs import Examples
 from sottovoce.model_input import ModelInput, render, tokenizer_fingerprint
+from sottovoce.parallel import new_mesh, world
 from sottovoce.probe import FittedProbe, fit_probe
 from sottovoce.progress import Advance, silent
 from sottovoce.scorer import Scorer
@@ -59,6 +60,9 @@ class Fit:
         The probe with the error of every candidate; None for a fine-tuned body.
     history
         Loss and validation error by step and epoch of a fine-tuning.
+
+    Of several processes that fine-tune together only the first has the trained weights in its
+    estimator.
     """
 
     estimator: "Estimator"
@@ -185,7 +189,7 @@ class Estimator(Scorer):
         settings = settings or EstimatorSettings()
         _refuse_unusable(windows)
         _refuse_weights(weights, len(windows), settings)
-        backbone = backbone or _load(settings.backbone)
+        backbone = backbone or _load_to_train(settings)
         if settings.finetune is not None:
             inputs = _render_all(windows, backbone, settings)
             examples = _examples(windows, inputs, settings, weights)
@@ -335,14 +339,22 @@ class Estimator(Scorer):
         return cls(read_artefact(place))
 
 
-def _load(settings: BackboneSettings, keep_layers: int | None = None) -> Backbone:
+def _load(settings: BackboneSettings, **changes: Any) -> Backbone:
     return load_backbone(
         settings.name,
         revision=settings.revision,
         dtype=settings.dtype,
         quantization=settings.quantization,
-        keep_layers=keep_layers,
+        **changes,
     )
+
+
+def _load_to_train(settings: EstimatorSettings) -> Backbone:
+    """Load the backbone, several processes one after the other, shared out if so is wanted."""
+    used, here = settings.finetune, world()
+    mesh = new_mesh() if used is not None and used.sharding == "fsdp" else None
+    with here.alike(), here.in_turn():
+        return _load(settings.backbone, mesh=mesh)
 
 
 def _render_all(

@@ -1,7 +1,8 @@
 """Fine-tuning: one training of a backbone and its head, that can be killed and goes on exactly.
 
 Owns the loop: order, gradient, rates, early stopping, divergence, checkpoints and what is recorded
-of each step. Does not know folds, calibration or recipes (`crossfit`), nor files of data.
+of each step. Several processes (`parallel`) share each step's batch. Does not know folds,
+calibration or recipes (`crossfit`), nor files of data.
 
 References
 ----------
@@ -21,13 +22,14 @@ import numpy.typing as npt
 
 from sottovoce.adapter import named_weights, trainable
 from sottovoce.backbones import Backbone
-from sottovoce.batches import collate, epoch_order, pooled, within_budget
+from sottovoce.batches import collate, dealt, epoch_order, pooled
 from sottovoce.checkpoint import read_checkpoint, under, write_checkpoint
 from sottovoce.conversations import write_json_lines
 from sottovoce.errors import ModelError
 from sottovoce.head import Head, new_parameters, outcome, window_losses
 from sottovoce.instruments import Instrument
 from sottovoce.jobs import Array, Examples, Job, Rows, identity
+from sottovoce.parallel import World, is_piece, world
 from sottovoce.progress import Advance, silent
 from sottovoce.settings import FinetuneSettings
 from sottovoce.tuned import Reader, TunedBody
@@ -38,7 +40,10 @@ DIVERGED = 1e4
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A training's body, its scores of the held-out rows in points, and a record of each step."""
+    """A training's body, its scores of the held-out rows in points, and a record of each step.
+
+    Of several processes only the first has the trained weights in its body.
+    """
 
     body: TunedBody
     held_out: Array
@@ -69,7 +74,10 @@ def finetune(
     Raises
     ------
     ModelError
-        If the training diverges, or the adapters' targets match nothing.
+        If the training diverges, the adapters' targets match nothing, or weights that were to be
+        shared out are whole.
+    ProcessError
+        If another of several processes failed.
     """
     if settings.head.smoothing:
         examples = examples.weighed(instrument, job.training)
@@ -86,6 +94,7 @@ def finetune(
         _recomputing(backbone.model, settings.schedule.gradient_checkpointing),
     ):
         training = _Training(replace(backbone, model=model), examples, settings, job, head)
+        _mask_apart(job.seed, training.world)
         training.run(advance)
         return Tuned(training.body(), training.scores(job.held_out), tuple(training.state.history))
 
@@ -126,7 +135,7 @@ class _Training:
         import torch
 
         self.backbone, self.examples, self.settings = backbone, examples, settings
-        self.job, self.head = job, head
+        self.job, self.head, self.world = job, head, world()
         self.pace, self.state = settings.schedule, _State()
         self.weights = named_weights(backbone.model)
         self.device = next(backbone.model.parameters()).device
@@ -136,6 +145,7 @@ class _Training:
             for name, array in started.items()
         }
         self.best: dict[str, Any] = {}
+        self._begin_alike()
         self.optimizer = self._new_optimizer()
         self.lengths = [examples.inputs[row].n_tokens for row in job.training]
         self.usual_weight = float(examples.weights[job.training].mean())
@@ -143,6 +153,8 @@ class _Training:
         self.reader = Reader(head, settings.head.pooling, self.pace.batch_tokens)
         read = f"{backbone.fingerprint} {backbone.number_types}"
         self.identity = identity(read, examples, settings, job, head)
+        self.in_pieces = any(is_piece(each) for each in backbone.model.parameters())
+        self._refuse_mismatch()
 
     def run(self, advance: Advance) -> None:
         """Train until the epochs are over or validation no longer improves."""
@@ -163,19 +175,19 @@ class _Training:
 
     def _step(self, rows: Sequence[int]) -> None:
         """Move the weights once; memory holds a part of the batch, the gradient all of it."""
-        import torch
-
         share = learning_rate_share(self.state.step, self.n_steps, self.pace.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
         self.backbone.model.train()
         whole, loss = len(rows) * self.usual_weight, 0.0
-        for part in within_budget(rows, self.examples.inputs, self.pace.batch_tokens):
-            weighted = self._weighted_loss(part) / whole
+        for part, counted in self._parts(rows):
+            weighted = self._weighted_loss(part) * (counted / whole)
             weighted.backward()
             loss += float(weighted.detach())
         every = [*self.weights.values(), *self.parameters.values()]
-        norm = float(torch.nn.utils.clip_grad_norm_(every, self.pace.clip))
+        self.world.add_gradients(every)
+        norm = self.world.cut_gradients(every, self.pace.clip)
+        loss = float(self.world.total(np.array([loss]))[0])
         self._refuse_divergence(loss, norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -183,6 +195,20 @@ class _Training:
         self.state.batch += 1
         self.state.loss += loss
         self._record(loss=loss, gradient_norm=norm, learning_rate_share=share)
+
+    def _parts(self, rows: Rows | Sequence[int]) -> list[tuple[list[int], bool]]:
+        """Give this process's parts of some rows, and whether each counts.
+
+        Pieces of weights are put together by all processes at once, so that each has to read as
+        many parts as the others: who has fewer reads the shortest row again, for nothing.
+        """
+        rows, inputs = [int(row) for row in rows], self.examples.inputs
+        shares = dealt(rows, inputs, self.pace.batch_tokens, self.world.size)
+        own = [(part, True) for part in shares[self.world.rank]]
+        if not self.in_pieces or not rows:
+            return own
+        shortest = min(rows, key=lambda row: inputs[row].n_tokens)
+        return own + [([shortest], False)] * (max(map(len, shares)) - len(own))
 
     def _weighted_loss(self, rows: Sequence[int]) -> Any:
         import torch
@@ -226,20 +252,26 @@ class _Training:
     def scores(self, rows: Rows) -> Array:
         """Score rows by the weights as they are, within the instrument's range."""
         self.backbone.model.eval()
-        inputs = [self.examples.inputs[row] for row in rows]
-        points = self.reader.read(self.backbone, self.parameters, inputs, silent)
-        return np.clip(points, self.head.minimum, self.head.maximum)
+        places = {int(row): place for place, row in enumerate(rows)}
+        points = np.zeros(len(rows))
+        for part, counted in self._parts(rows):
+            inputs = [self.examples.inputs[row] for row in part]
+            said = self.reader.read(self.backbone, self.parameters, inputs, silent)
+            if counted:
+                points[[places[row] for row in part]] = said
+        return np.clip(self.world.total(points), self.head.minimum, self.head.maximum)
 
     def body(self) -> TunedBody:
-        """Give what was trained."""
+        """Give what was trained; of several processes the first has the weights."""
         settings = self.settings
+        weights = self.world.gather(self.weights)
         return TunedBody(
             settings.lora if settings.method == "lora" else None,
             self.head,
             settings.head.pooling,
             self.pace.batch_tokens,
             {name: _array(each) for name, each in self.parameters.items()},
-            {name: _array(each) for name, each in self.weights.items()},
+            {name: _array(each) for name, each in weights.items()},
         )
 
     def _new_optimizer(self) -> Any:
@@ -259,6 +291,24 @@ class _Training:
             },
         ]
         return torch.optim.AdamW([each for each in groups if each["params"]])
+
+    def _begin_alike(self) -> None:
+        """Take the first process's weights: another machine may draw others by the same seed."""
+        for each in self._moving().values():
+            if not is_piece(each):  # pieces were read from checked files
+                self.world.spread(each, each)
+
+    def _refuse_mismatch(self) -> None:
+        if self.settings.sharding == "fsdp" and not self.in_pieces:
+            raise ModelError(
+                "finetune.sharding is fsdp, and the backbone was loaded whole; load it with a mesh"
+            )
+        with self.world.alike():
+            if self.world.tell(self.identity) != self.identity:
+                raise ModelError(
+                    f"process {self.world.rank} was given other data, settings or another "
+                    "backbone than the first; give every machine the same files"
+                )
 
     def _refuse_divergence(self, loss: float, norm: float) -> None:
         if not (loss < DIVERGED and math.isfinite(norm)):
@@ -290,41 +340,89 @@ class _Training:
 
     def _save(self) -> None:
         """Write the checkpoint, if the job keeps one, and the record beside it for people."""
-        import torch
-
         if self.job.folder is None:
             return
-        tensors = {**self._moving(), "random": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        tensors = {**self._moving(), **self._random()}
         if not self.state.finished:
             tensors |= {"best." + name: each for name, each in self.best.items()}
             for place, kept in self.optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{place}.{name}": each for name, each in kept.items()}
+        tensors = self.world.gather(tensors)
         state = {**asdict(self.state), "identity": self.identity}
-        write_checkpoint(self._path(), tensors, state)
-        write_json_lines(self._path().with_suffix(".jsonl"), self.state.history)
+        with self.world.alike():
+            if self.world.first:
+                write_checkpoint(self._path(), tensors, state)
+                write_json_lines(self._path().with_suffix(".jsonl"), self.state.history)
 
-    def _restore(self) -> None:
-        """Go on from the checkpoint, unless it is of another training."""
+    def _random(self) -> dict[str, Any]:
+        """Give every process's random states, by its rank."""
         import torch
 
-        found = None if self.job.folder is None else read_checkpoint(self._path())
-        if found is None or found[1].pop("identity") != self.identity:
+        states = {"random": self.world.collect(torch.get_rng_state())}
+        if self.device.type == "cuda":
+            states["random.cuda"] = self.world.collect(torch.cuda.get_rng_state())
+        return {
+            f"{name}.{rank}": each
+            for name, kept in states.items()
+            for rank, each in enumerate(kept)
+        }
+
+    def _restore(self) -> None:
+        """Go on from the checkpoint, unless it is of another training.
+
+        The first process reads it and the others are told, so that they may be more or fewer than
+        those that left it, with pieces or without.
+        """
+        found = None
+        if self.job.folder is not None and self.world.first:
+            found = read_checkpoint(self._path())
+        if found is not None and found[1].pop("identity") != self.identity:
+            found = None
+        tensors, state = found or ({}, None)
+        names = self.world.tell(list(tensors))
+        state = self.world.tell(state)
+        if state is None:
             return
-        tensors, state = found
         self.state = _State(**state)
-        self._load({name: tensors[name] for name in self._moving()})
-        self.best = {name: each.to(self.device) for name, each in under("best.", tensors).items()}
+        for name, each in self._moving().items():
+            self.world.spread(each, tensors.get(name))
+        self._restore_best(names, tensors)
+        self._restore_optimizer(names, tensors)
+        self._restore_random(self.world.tell(under("random.", tensors)))
+
+    def _restore_best(self, names: Sequence[str], tensors: dict[str, Any]) -> None:
+        import torch
+
+        moving = self._moving()
+        self.best = {
+            name: self.world.spread(torch.zeros_like(moving[name]), tensors.get("best." + name))
+            for name in (each.removeprefix("best.") for each in names if each.startswith("best."))
+        }
+
+    def _restore_optimizer(self, names: Sequence[str], tensors: dict[str, Any]) -> None:
+        import torch
+
+        moved = [each for group in self.optimizer.param_groups for each in group["params"]]
         kept: dict[int, dict[str, Any]] = {}
-        for name, each in under("optimizer.", tensors).items():
-            place, _, what = name.partition(".")
-            kept.setdefault(int(place), {})[what] = each
+        for name in names:
+            kind, _, rest = name.partition(".")
+            if kind != "optimizer":
+                continue
+            place, _, what = rest.partition(".")
+            target = torch.zeros(()) if what == "step" else torch.zeros_like(moved[int(place)])
+            kept.setdefault(int(place), {})[what] = self.world.spread(target, tensors.get(name))
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": kept, "param_groups": groups})
-        torch.set_rng_state(tensors["random"])
-        if "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"])
+
+    def _restore_random(self, states: dict[str, Any]) -> None:
+        """Set this process's random states; a process that is new keeps its fresh ones."""
+        import torch
+
+        rank = self.world.rank
+        if f"{rank}" in states:
+            torch.set_rng_state(states[f"{rank}"])
+        if f"cuda.{rank}" in states:
+            torch.cuda.set_rng_state(states[f"cuda.{rank}"])
 
     def _path(self) -> Path:
         assert self.job.folder is not None
@@ -340,6 +438,14 @@ def _own_randomness(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
+
+
+def _mask_apart(seed: int, here: World) -> None:
+    """Let each process but the first drop out other numbers; adapters began alike before this."""
+    import torch
+
+    if not here.first:
+        torch.manual_seed(int(np.random.SeedSequence([seed, here.rank]).generate_state(1)[0]))
 
 
 @contextmanager

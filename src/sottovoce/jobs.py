@@ -81,6 +81,8 @@ def identity(
 ) -> str:
     """Hash everything that decides a training; a checkpoint of another is never gone on from.
 
+    Sharding is left out: it decides where weights lie, not what they become.
+
     Parameters
     ----------
     fingerprint
@@ -88,6 +90,7 @@ def identity(
     examples, settings, job, head
         Of the training.
     """
+    settings = replace(settings, sharding="none")
     digest = hashlib.sha256(json.dumps([asdict(settings), asdict(head)]).encode())
     digest.update(f"{fingerprint} {job.name} {job.seed}".encode())
     for each in (examples.totals, examples.items, examples.weights, job.training, job.validation):

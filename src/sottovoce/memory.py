@@ -12,13 +12,11 @@ Dettmers et al. 2023, QLoRA, arXiv:2305.14314.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from sottovoce.activations import Kept
 from sottovoce.blueprint import Blueprint
-from sottovoce.settings import FinetuneSettings
-
-Sharding = Literal["ddp", "fsdp"]
+from sottovoce.parallel import BUCKET
+from sottovoce.settings import FinetuneSettings, Sharding
 
 FOUR_BIT = (4 + 0.127) / 8
 """Bytes of a weight in NF4 with double quantisation: 4 bits and 0.127 bits of scales (QLoRA,
@@ -44,14 +42,15 @@ class Device:
     gpus
         How many; 0 is a CPU.
     sharding
-        ``ddp``: every GPU holds everything; ``fsdp``: weights, gradients and optimizer states are
-        shared out (FSDP2, or ZeRO-3).
+        ``none``: every GPU holds everything. ``fsdp`` (FSDP2): the backbone's weights are shared
+        out, and their gradients and optimizer states where they are trained; adapters are not.
+        None leaves it to the recipe.
     four_bit
         Whether the frozen linear layers are packed into 4 bits.
     """
 
     gpus: int = 1
-    sharding: Sharding = "ddp"
+    sharding: Sharding | None = None
     four_bit: bool = False
 
     @property
@@ -131,18 +130,19 @@ def training_memory(
     settings, device
         How, and on what.
     """
-    trained = made.trained.bytes // device.shares + HEAD_BYTES * head
     full = settings.method == "full"
+    trained = made.trained.bytes // (device.shares if full else 1) + HEAD_BYTES * head
     activations, workspace = _activations(kept, settings.schedule.gradient_checkpointing)
+    in_pieces = full and device.shares > 1
     step = trained if device.gpus else 0  # torch.optim: foreach, the default on GPUs, needs this
     return Memory(
-        weights=_weights(made, device) // device.shares + HEAD_BYTES * head,
+        weights=_weights(made, device) + HEAD_BYTES * head,
         gradients=trained,
         optimizer=ADAM_STATES * trained,
         best=trained if settings.validation_share else 0,
         activations=activations,
         workspace=max(workspace, step - activations),
-        buffers=_buffers(made, device),
+        buffers=_buffers(made, device, HEAD_BYTES * head if in_pieces else trained),
         untouched=made.backbone.bytes if full else 0,
         on_host=device.gpus > 0,
     )
@@ -152,9 +152,9 @@ def reading_memory(made: Blueprint, tokens: int, device: Device) -> Memory:
     """Work out the memory of a frozen backbone whose hidden states of every layer are kept."""
     state = tokens * made.hidden_size * (2 if device.autocast else 4)
     return Memory(
-        weights=_weights(made, device) // device.shares,
+        weights=_weights(made, device),
         activations=state * (made.n_layers + 1),
-        buffers=_buffers(made, device),
+        buffers=_buffers(made, device, 0),
         on_host=device.gpus > 0,
     )
 
@@ -168,16 +168,19 @@ def _activations(kept: Kept, recomputed: bool) -> tuple[int, int]:
 
 
 def _weights(made: Blueprint, device: Device) -> int:
-    whole = made.backbone.bytes + made.adapters.bytes
-    if not device.four_bit:
-        return whole
-    return whole - made.linear.bytes + round(made.linear.numbers * FOUR_BIT)
+    backbone = made.backbone.bytes
+    if device.four_bit:
+        backbone += round(made.linear.numbers * FOUR_BIT) - made.linear.bytes
+    return backbone // device.shares + made.adapters.bytes
 
 
-def _buffers(made: Blueprint, device: Device) -> int:
+def _buffers(made: Blueprint, device: Device, replicated: int) -> int:
+    """Give what is there for a moment; `replicated`: gradients that every GPU holds whole."""
     unpacked = 2 * made.largest_linear if device.four_bit else 0  # one layer, in bfloat16
-    if device.sharding == "fsdp" and device.gpus:
-        gathered = GATHERED_BLOCKS * (made.block.bytes + made.block_trained.bytes)
-        return unpacked + gathered + made.outside.bytes
-    # DDP's buckets are a copy of the gradients (torch: gradient_as_bucket_view=False)
-    return unpacked + (made.trained.bytes if device.gpus > 1 else 0)
+    summed = min(replicated, HEAD_BYTES * BUCKET) if device.gpus > 1 else 0
+    if device.shares == 1:
+        return unpacked + summed
+    block, outside = made.block.bytes - made.block_trained.bytes, made.outside.bytes
+    if not made.adapters.numbers:  # what is trained itself has its whole gradient beside it
+        block, outside = made.block.bytes + made.block_trained.bytes, 2 * outside
+    return unpacked + summed + GATHERED_BLOCKS * block + outside

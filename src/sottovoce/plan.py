@@ -160,9 +160,7 @@ def plan(recipe_file: str | Path, request: Request | None = None) -> Plan:
     recipe_file, request = Path(recipe_file), request or Request()
     recipe = read_recipe(recipe_file)
     folder = recipe_file.parent
-    packed = request.device.four_bit or recipe.backbone.quantization is not None
-    device = replace(request.device, four_bit=packed)
-    case = Case(recipe.settings_in(folder), device)
+    case = _case(recipe, folder, request.device)
     drafts = Drafts(recipe.architecture, folder)
     made, memory = drafts.blueprint(case), drafts.memory(case)
     work = _work(recipe, folder, case, drafts, request)
@@ -178,7 +176,7 @@ def plan(recipe_file: str | Path, request: Request | None = None) -> Plan:
         method=case.method,
         parameters=made.backbone.numbers,
         trained=made.trained.numbers + drafts.head(case),
-        device=device,
+        device=case.device,
         memory=memory,
         gpu_memory=request.gpu_memory,
         fits=None if limit is None else memory.total <= limit,
@@ -187,6 +185,16 @@ def plan(recipe_file: str | Path, request: Request | None = None) -> Plan:
         cost=cost,
         said=(*said, *_notes(case, request)),
     )
+
+
+def _case(recipe: Recipe, folder: Path, device: Device) -> Case:
+    """Put the recipe on the device; what the device leaves open is as the recipe says."""
+    settings = recipe.settings_in(folder)
+    used, sharding = settings.finetune, device.sharding
+    if sharding is None:
+        sharding = used.sharding if used is not None and device.gpus > 1 else "none"
+    packed = device.four_bit or settings.backbone.quantization is not None
+    return Case(settings, replace(device, sharding=sharding, four_bit=packed))
 
 
 def _work(recipe: Recipe, folder: Path, case: Case, drafts: Drafts, request: Request) -> Work:
@@ -261,7 +269,7 @@ def _about_fitting(case: Case, drafts: Drafts, limit: float) -> list[str]:
     if least > limit:
         said.append(
             f"All of these together need {_gb(least)}: take GPUs with more memory, more of them "
-            "with --sharding fsdp, a smaller input.max_tokens, or a smaller backbone."
+            "with finetune.sharding fsdp, a smaller input.max_tokens, or a smaller backbone."
         )
     return said
 
@@ -276,11 +284,11 @@ def _notes(case: Case, request: Request) -> list[str]:
         )
     elif request.price is None and case.device.gpus:
         said.append("The cost needs --price-per-gpu-hour.")
-    if case.device.gpus > 1 or case.device.sharding == "fsdp":
-        said.append(
-            "sottovoce train of this version runs one process; figures for more GPUs or for "
-            "sharding are arithmetic for an engine that does it."
-        )
+    used = case.settings.finetune
+    if used is not None and case.device.sharding != used.sharding and case.device.gpus > 1:
+        said.append(f"The recipe has to say finetune.sharding: {case.device.sharding} for this.")
+    if case.device.gpus > 1 and used is None:
+        said.append("A probe is read by one process: more GPUs make it no faster.")
     return said
 
 

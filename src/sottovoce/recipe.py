@@ -39,6 +39,8 @@ from sottovoce.settings import (
     FOUR_BITS_FIX,
     HALF_PRECISION,
     HALF_PRECISION_FIX,
+    SHARED_OUT,
+    SHARED_OUT_FIX,
     BackboneSettings,
     Calibration,
     EstimatorSettings,
@@ -48,6 +50,7 @@ from sottovoce.settings import (
     Method,
     ProbeSettings,
     ScheduleSettings,
+    Sharding,
     can_train,
 )
 
@@ -205,6 +208,7 @@ class FinetuneSection(_Section):
     validation_share: float = Field(0.15, ge=0, le=0.5)
     calibration: Calibration = "cross_fit"
     folds: int = Field(5, ge=2)
+    sharding: Sharding = "none"
 
     @model_validator(mode="after")
     def _lora_is_used(self) -> "FinetuneSection":
@@ -224,6 +228,7 @@ class FinetuneSection(_Section):
             self.validation_share,
             self.calibration,
             self.folds,
+            self.sharding,
         )
 
 
@@ -254,6 +259,8 @@ class Recipe(_Section):
         backbone = others.data.get("backbone")
         if finetune and backbone and finetune.method == "full" and backbone.quantization:
             raise ValueError(f"{FOUR_BITS}; {FOUR_BITS_FIX}")
+        if finetune and backbone and finetune.sharding == "fsdp" and backbone.quantization:
+            raise ValueError(f"{SHARED_OUT}; {SHARED_OUT_FIX}")
         if finetune and backbone and not can_train(finetune.method, backbone.dtype):
             raise ValueError(f"{HALF_PRECISION}; {HALF_PRECISION_FIX}")
         return finetune

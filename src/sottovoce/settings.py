@@ -50,10 +50,13 @@ class ProbeSettings:
 
 Method = Literal["lora", "full"]
 Calibration = Literal["cross_fit", "held_out"]
+Sharding = Literal["none", "fsdp"]
 HALF_PRECISION = "half-precision weights round the steps of a full training away"
 HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
 FOUR_BITS = "weights in 4 bits cannot be trained themselves"
 FOUR_BITS_FIX = "use lora, or leave backbone.quantization out"
+SHARED_OUT = "weights in 4 bits are not shared out"
+SHARED_OUT_FIX = "use sharding none, which gives every process a whole copy"
 
 
 def can_train(method: Method, dtype: str) -> bool:
@@ -164,6 +167,10 @@ class FinetuneSettings:
         that are too large to train again.
     n_folds
         Folds of people, stratified by total.
+    sharding
+        What several processes (torchrun) do with the backbone's weights. ``none``: each holds
+        them whole. ``fsdp``: each holds a piece, and of gradients and optimizer states where
+        every weight is trained. Neither changes what is computed.
     """
 
     method: Method = "lora"
@@ -173,6 +180,7 @@ class FinetuneSettings:
     validation_share: float = 0.15
     calibration: Calibration = "cross_fit"
     n_folds: int = 5
+    sharding: Sharding = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +213,8 @@ class EstimatorSettings:
             )
         if self.finetune and self.finetune.method == "full" and self.backbone.quantization:
             raise DataError(FOUR_BITS, field="finetune.method", fix=FOUR_BITS_FIX)
+        if self.finetune and self.finetune.sharding == "fsdp" and self.backbone.quantization:
+            raise DataError(SHARED_OUT, field="finetune.sharding", fix=SHARED_OUT_FIX)
         if self.finetune and not can_train(self.finetune.method, self.backbone.dtype):
             raise DataError(HALF_PRECISION, field="finetune.method", fix=HALF_PRECISION_FIX)
 

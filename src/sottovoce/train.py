@@ -32,6 +32,7 @@ from sottovoce.estimator import Estimator, Fit
 from sottovoce.evaluation import Evaluation, evaluate
 from sottovoce.instruments import instrument
 from sottovoce.model_card import write_model_card
+from sottovoce.parallel import world
 from sottovoce.progress import Advance, silent
 from sottovoce.recipe import BUNDLED, Recipe, read_recipe, recipe_for
 from sottovoce.report import Provenance, Report, installed_versions, write_report
@@ -70,21 +71,32 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
     advance
         Called with windows read or trained on and their number.
 
+    Returns
+    -------
+    Run
+        Of several processes (`parallel`) only the first writes, and its estimator alone has the
+        trained weights.
+
     Raises
     ------
-    RecipeError, DataError, ModelError
+    RecipeError, DataError, ModelError, ProcessError
         In one sentence each.
     """
     recipe_file, out = Path(recipe_file), Path(out)
     recipe = read_recipe(recipe_file)
     with whole_folder(out) as partial:
-        cohort = load_cohort(recipe, recipe_file.parent)
+        with world().alike():
+            cohort = load_cohort(recipe, recipe_file.parent)
         settings = recipe.settings_in(recipe_file.parent)
         fit = Estimator.fit(
             cohort.windows, settings, checkpoints=checkpoints_beside(out), advance=advance
         )
-        evaluation = write_run(partial, recipe_file, recipe, cohort, fit)
-    remove_checkpoints(checkpoints_beside(out))
+        evaluation = out_of_fold(recipe, cohort, fit)
+        with world().alike():
+            if world().first:
+                write_run(partial, recipe_file, recipe, cohort, fit, evaluation)
+    if world().first:
+        remove_checkpoints(checkpoints_beside(out))
     return Run(out, fit.estimator, evaluation)
 
 
@@ -95,8 +107,28 @@ def whole_folder(
     """Give a folder beside the target that takes its place when everything went well.
 
     Only a folder of its kind, known by the files that mark one, is ever replaced: one that holds
-    other things is left alone.
+    other things is left alone. Of several processes only the first has the folder, and all are
+    refused with it.
     """
+    here, target = world(), out.resolve()
+    partial = target.with_name(target.name + ".partial")
+    try:
+        with here.alike():
+            if here.first:
+                _refuse_others(out, kind, marks)
+                _make_room(out, partial)
+        yield partial
+        with here.alike():
+            if here.first:
+                if target.exists():
+                    shutil.rmtree(target)
+                partial.rename(target)
+    finally:
+        if here.first:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _refuse_others(out: Path, kind: str, marks: Sequence[str]) -> None:
     target = out.resolve()
     is_own = all((target / name).is_file() for name in marks)
     if target.is_dir() and any(target.iterdir()) and not is_own:
@@ -105,9 +137,11 @@ def whole_folder(
         )
     if target.exists() and not target.is_dir():
         raise DataError("this is a file", path=out, fix="name a folder")
-    partial = target.with_name(target.name + ".partial")
+
+
+def _make_room(out: Path, partial: Path) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
     except OSError as error:
@@ -115,13 +149,6 @@ def whole_folder(
         raise DataError(
             f"the folder cannot be made ({reason})", path=out, fix="name another output"
         ) from None
-    try:
-        yield partial
-        if target.exists():
-            shutil.rmtree(target)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def checkpoints_beside(out: Path) -> Path:
@@ -185,13 +212,23 @@ def _people_of_split(recipe: Recipe, files: Mapping[str, Path]) -> frozenset[str
     return wanted
 
 
-def write_run(
-    folder: Path, recipe_file: Path, recipe: Recipe, cohort: Cohort, fit: Fit
-) -> Evaluation:
-    """Write everything that a run folder holds; give the out-of-fold evaluation."""
+def out_of_fold(recipe: Recipe, cohort: Cohort, fit: Fit) -> Evaluation:
+    """Evaluate what trainings said about people that they did not hold."""
     estimates = fit.held_out_estimates(cohort.windows)
     users = [each.user_id for each in estimates]
-    evaluation = evaluate(cohort.totals[fit.rows], estimates, users, instrument=recipe.instrument)
+    return evaluate(cohort.totals[fit.rows], estimates, users, instrument=recipe.instrument)
+
+
+def write_run(
+    folder: Path,
+    recipe_file: Path,
+    recipe: Recipe,
+    cohort: Cohort,
+    fit: Fit,
+    evaluation: Evaluation,
+) -> None:
+    """Write everything that a run folder holds."""
+    estimates = fit.held_out_estimates(cohort.windows)
     simulated = recipe.data.chats == BUNDLED
     environment = environment_record()
     (folder / RECIPE).write_text(recipe_for(recipe_file, folder), "utf-8")
@@ -220,7 +257,6 @@ def write_run(
     )
     write_report(folder / "report.html", report)
     write_model_card(folder / "MODEL_CARD.md", fit.estimator, evaluation, simulated=simulated)
-    return evaluation
 
 
 def _candidates(fit: Fit) -> dict[str, Any]:
@@ -271,6 +307,7 @@ def environment_record() -> dict[str, Any]:
         "system": platform.system(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
+        "processes": world().size,
     }
 
 

@@ -27,6 +27,9 @@ def test_json_is_one_object_with_every_figure(run, recipe):
     assert made["fits"] is True
     assert made["device"] == {"gpus": 2, "sharding": "fsdp", "four_bit": False}
     assert made["hours"] is None
+    assert (
+        "Next: torchrun --standalone --nproc-per-node 2 --no-python sottovoce train" in done.stderr
+    )
 
 
 def test_a_measured_throughput_and_a_price_give_hours_and_cost(run, recipe):

@@ -1,13 +1,20 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
 from tests import recipes
 
 from sottovoce import bundled, toy
+from sottovoce.cli import console
 from sottovoce.conversations import conversation_record, write_json_lines
+from sottovoce.errors import DataError
 from sottovoce.estimator import Estimator
+from sottovoce.parallel import World
 
 
 @pytest.fixture
@@ -126,3 +133,64 @@ def test_a_recipe_that_fine_tunes_is_trained_and_scores(run, people, tiny_bert):
     scored = run("score", people / "chats.jsonl", "--model", people / "run", "--out", scores)
     assert scored.exit_code == 0
     assert len(scores.read_text("utf-8").splitlines()) == recipes.PEOPLE
+
+
+def launched(*arguments):
+    """Run the command in two processes, as torchrun starts them."""
+    root = Path(__file__).parents[2]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*launch, "-m", "sottovoce.cli", "train", *map(str, arguments)]
+    paths = {"PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+    return subprocess.run(
+        command, env=os.environ | paths, capture_output=True, text=True, check=False
+    )
+
+
+def test_two_processes_leave_the_run_of_one_and_speak_once(run, people, tiny_qwen):
+    schedule = recipes.FINETUNE["schedule"] | {"epochs": 1}
+    finetune = recipes.FINETUNE | {"lora": {"dropout": 0}, "calibration": "held_out"}
+    body = {"probe": None, "finetune": finetune | {"schedule": schedule}, "input": recipes.TURNS}
+    alone = recipes.write_recipe(people, tiny_qwen, **body)
+    assert run("train", alone, "--out", people / "alone").exit_code == 0
+    body["finetune"]["sharding"] = "fsdp"
+    done = launched(recipes.write_recipe(people, tiny_qwen, **body), "--out", people / "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert done.stderr.count("Next: sottovoce score chats.jsonl") == 1
+    assert json.loads((people / "run" / "environment.json").read_text())["processes"] == 2
+    assert not list(people.glob("run.*"))
+    first, second = (
+        [json.loads(line)["score"] for line in path.read_text().splitlines()]
+        for path in (people / name / "predictions.jsonl" for name in ("alone", "run"))
+    )
+    assert first == pytest.approx(second, abs=0.02)
+    assert Estimator.from_pretrained(people / "run").settings.finetune.sharding == "fsdp"
+
+
+def test_two_processes_refuse_with_one_sentence(people):
+    recipe = recipes.write_recipe(people, coverage=2)
+    done = launched(recipe, "--out", people / "run")
+    assert (done.returncode, done.stdout) == (1, "")
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert told == f"Error: {recipe}: one mistake: coverage: input should be less than 1"
+
+
+def test_one_process_does_not_pretend_to_share_weights_out(run, people, tiny_bert):
+    finetune = recipes.FINETUNE | {"sharding": "fsdp"}
+    recipe = recipes.write_recipe(people, tiny_bert, probe=None, finetune=finetune)
+    outcome = run("train", recipe, "--out", people / "run")
+    assert outcome.exit_code == 1
+    assert "there is one process to share the weights out to" in outcome.stderr
+
+
+@pytest.mark.parametrize(("rank", "said"), [(0, "said\n"), (1, "")])
+def test_of_several_processes_the_first_speaks_and_all_fail(monkeypatch, capsys, rank, said):
+    def fail():
+        with console.told_by_first(World(rank, 2)):
+            click.echo("said")
+            raise DataError("no")
+
+    monkeypatch.setattr(console, "FIRST_SPEAKS", 0.0)
+    with pytest.raises(DataError, match="no"):
+        fail()
+    assert capsys.readouterr().out == said

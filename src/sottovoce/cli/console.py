@@ -4,9 +4,11 @@ Owns the form of what a person sees: data on stdout, progress on stderr. Knows n
 """
 
 import json
+import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sottovoce.errors import DataError
+from sottovoce.errors import DataError, SottovoceError
+from sottovoce.parallel import World
 from sottovoce.progress import Advance
 
 EXISTING_FILE = click.Path(exists=False, dir_okay=True, path_type=Path)
@@ -23,6 +26,9 @@ is a data problem (exit 1) with the same sentence in the library and on the comm
 
 PIPED_WIDTH = 100
 """Columns of a table that goes into a file or a pipe."""
+
+FIRST_SPEAKS = 5.0
+"""Seconds; ours. torchrun looks every 0.1 seconds whether a process has ended."""
 
 force_option = click.option("--force", is_flag=True, help="Overwrite what stands at the output.")
 json_option = click.option(
@@ -68,6 +74,25 @@ def free_path(path: Path, *, force: bool) -> Path:
             f"its folder cannot be made ({reason})", path=path, fix="name another output"
         ) from None
     return path
+
+
+@contextmanager
+def told_by_first(world: World) -> Iterator[None]:
+    """Let the first of several processes speak for all of them.
+
+    An error is told by the first: torchrun ends the others when it ends. One that is still there
+    after `FIRST_SPEAKS` seconds failed alone, and says so itself.
+    """
+    if world.first:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        try:
+            with redirect_stdout(nowhere), redirect_stderr(nowhere):
+                yield
+        except SottovoceError:
+            time.sleep(FIRST_SPEAKS)
+            raise
 
 
 @contextmanager

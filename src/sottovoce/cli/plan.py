@@ -17,6 +17,7 @@ from sottovoce.cli.console import (
 
 if TYPE_CHECKING:
     from sottovoce.plan import Plan
+    from sottovoce.settings import Sharding
 
 ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
 
@@ -35,10 +36,8 @@ ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
 @click.option("--gpu-memory", type=ABOVE_ZERO, help="GB of one GPU: says whether it fits.")
 @click.option(
     "--sharding",
-    type=click.Choice(["ddp", "fsdp"]),
-    default="ddp",
-    show_default=True,
-    help="Every GPU holds everything, or weights, gradients and optimizer are shared out.",
+    type=click.Choice(["none", "fsdp"]),
+    help="Every GPU holds everything, or a piece.  [default: as the recipe's finetune.sharding]",
 )
 @click.option(
     "--four-bit",
@@ -56,7 +55,7 @@ def plan(  # noqa: PLR0913, PLR0917 (click fills in one an option)
     recipe: Path,
     gpus: int,
     gpu_memory: float | None,
-    sharding: str,
+    sharding: "Sharding | None",
     four_bit: bool,
     tokens_per_second: float | None,
     price_per_gpu_hour: float | None,
@@ -70,13 +69,12 @@ def plan(  # noqa: PLR0913, PLR0917 (click fills in one an option)
     numbers under `architecture` in the recipe. Hours and cost are given only for a throughput
     that was measured.
     """
-    from sottovoce.memory import Device, Sharding
+    from sottovoce.memory import Device
     from sottovoce.plan import Request
     from sottovoce.plan import plan as work_out
 
-    shared: Sharding = "fsdp" if sharding == "fsdp" else "ddp"
     request = Request(
-        Device(gpus, shared, four_bit),
+        Device(gpus, sharding, four_bit),
         gpu_memory,
         tokens_per_second,
         price_per_gpu_hour,
@@ -89,9 +87,9 @@ def plan(  # noqa: PLR0913, PLR0917 (click fills in one an option)
     else:
         _show(made)
     if made.fits is not False:
-        next_step(
-            f"sottovoce train {shlex.quote(str(recipe))} --out runs/{shlex.quote(recipe.stem)}"
-        )
+        launch = f"torchrun --standalone --nproc-per-node {gpus} --no-python " if gpus > 1 else ""
+        told = f"{shlex.quote(str(recipe))} --out runs/{shlex.quote(recipe.stem)}"
+        next_step(f"{launch}sottovoce train {told}")
     else:
         next_step(f"change {shlex.quote(str(recipe))} and plan again")
 

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +16,11 @@ from sottovoce.cli.console import (
     print_json,
     progress_bar,
     stdout,
+    told_by_first,
 )
+
+if TYPE_CHECKING:
+    from sottovoce.train import Run
 
 
 @click.command(
@@ -37,15 +42,27 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
     metrics.jsonl, step by step. A fine-tuning that was killed goes on when the same command is
     run again. A recipe with the key ensemble names the recipes of its members; the run of each is
     kept in members/.
+
+    Started by torchrun, several processes train together, and only the first one writes and
+    speaks.
     """
     from sottovoce.assembly import assemble
+    from sottovoce.parallel import processes, started
     from sottovoce.roster import read_any
 
-    read_any(recipe)
-    free_path(out, force=force)
-    with progress_bar("Training") as advance:
-        run = assemble(recipe, out, advance)
-    evaluation = run.evaluation
+    with told_by_first(started()):
+        read_any(recipe)
+        with processes() as world:
+            with world.alike():
+                if world.first:
+                    free_path(out, force=force)
+            with progress_bar("Training") as advance:
+                run = assemble(recipe, out, advance)
+        _tell(run, as_json=as_json)
+
+
+def _tell(run: "Run", *, as_json: bool) -> None:
+    evaluation, out = run.evaluation, run.folder
     if as_json:
         print_json(
             {
