@@ -15,7 +15,8 @@ from sottovoce.recipe import Recipe, read_recipe, recipe_for
 from sottovoce.roster import Roster, read_any
 from sottovoce.settings import EstimatorSettings, FinetuneSettings, LoraSettings
 
-SHIPPED = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+SHIPPED = Path(__file__).parents[1] / "recipes"
+EVERY = sorted(SHIPPED.glob("*.yaml"))
 METHODS = {"probe": None, "lora": "lora", "qlora": "lora", "full": "full"}
 
 
@@ -65,7 +66,7 @@ def test_all_layers_are_written_as_all(tmp_path):
     assert read_recipe(recipes.write_recipe(tmp_path, probe={"layers": "all"})).probe.layers == ()
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_the_recipes_of_the_repository_are_valid(path):
     recipe = read_any(path)
     if isinstance(recipe, Roster):  # which read its members' recipes too
@@ -80,7 +81,7 @@ def test_the_recipes_of_the_repository_are_valid(path):
         assert (told == "qlora") == (recipe.backbone.quantization == "nf4")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publish_it(path):
     text = path.read_text("utf-8")
     if isinstance(read_any(path), Roster):  # its members' recipes say so
