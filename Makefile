@@ -41,6 +41,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter, docs
 bench: $(STAMP) ## run every benchmark (an hour on two cores; needs the shared data)
 	$(BIN)/python -m benchmarks.human_text
 	$(BIN)/python -m benchmarks.score_memory
+	$(BIN)/python -m benchmarks.plan_memory
 
 # The report is tested in a real browser; Debian's package is fetched once where it is missing.
 browser:

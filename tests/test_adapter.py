@@ -19,16 +19,7 @@ def folder(request):
 
 def states(model):
     with torch.no_grad():
-        return model(input_ids=IDS).last_hidden_state.numpy()
-
-
-def disturbed(model):
-    """Move every trained weight, and give copies of them by name."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for each in named_weights(model).values():
-            each.add_(torch.randn(each.shape, generator=generator) * 0.05)
-    return {name: each.detach().numpy().copy() for name, each in named_weights(model).items()}
+        return model(input_ids=IDS).last_hidden_state.float().numpy()
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -36,7 +27,7 @@ def test_a_backbone_is_afterwards_as_it_was(folder, method):
     model = load_backbone(folder).model
     before, names = states(model), [name for name, _ in model.named_parameters()]
     with trainable(model, tuning.finetune_settings(method)) as trained:
-        disturbed(trained)
+        tuning.disturbed(trained)
         assert not np.allclose(states(trained), before)
     np.testing.assert_array_equal(states(model), before)
     assert [name for name, _ in model.named_parameters()] == names
@@ -49,7 +40,7 @@ def test_applied_weights_say_what_the_trained_ones_said(folder, method):
     settings = tuning.finetune_settings(method)
     model = load_backbone(folder).model
     with trainable(model, settings) as trained:
-        weights = disturbed(trained)
+        weights = tuning.disturbed(trained)
         trained.eval()
         expected = states(trained)
     merged = apply_weights(model, settings.lora if method == "lora" else None, weights)
@@ -64,6 +55,25 @@ def test_the_vision_tower_is_never_trained(tiny_composite_qwen, method):
     with trainable(model, tuning.finetune_settings(method)) as trained:
         assert named_weights(trained)
         assert not any("visual" in name for name in named_weights(trained))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_adapters_stay_beside_four_bit_weights_which_stay_as_they_were(folder, dtype):
+    packed = {"dtype": dtype, "quantization": "nf4"}
+    model = load_backbone(folder, **packed).model
+    settings, before = tuning.finetune_settings(), states(model)
+    bits = {name: each.clone() for name, each in model.named_parameters()}
+    with trainable(model, settings) as trained:
+        assert {each.dtype for each in named_weights(trained).values()} == {torch.float32}
+        weights = tuning.disturbed(trained)
+        trained.eval()
+        expected = states(trained)
+    np.testing.assert_array_equal(states(model), before)
+    assert not np.allclose(expected, before)
+    applied = apply_weights(model, settings.lora, weights).eval()
+    assert set(weights) <= set(dict(applied.named_parameters()))
+    np.testing.assert_array_equal(states(applied), expected)
+    assert all((each == bits[name]).all() for name, each in applied.unload().named_parameters())
 
 
 def test_adapters_stand_on_both_layer_kinds(tiny_qwen):

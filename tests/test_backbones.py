@@ -1,22 +1,24 @@
-import json
+import logging
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import torch
 from tests import tiny
 
-from sottovoce import backbones
+from sottovoce import backbones, toy
 from sottovoce.backbones import (
     Wheel,
     cache_folder,
     load_backbone,
     locate,
+    quiet,
     weights_fingerprint,
 )
 from sottovoce.errors import MissingExtraError, ModelError
 from sottovoce.features import pooled_states
-from sottovoce.model_input import Rendering, render
+from sottovoce.model_input import Rendering, render, tokenizer_fingerprint
 
 
 def states(backbone, layers):
@@ -148,12 +150,9 @@ def test_minilm_comes_from_its_wheel_with_the_published_checksum():
 def test_smollm2_is_converted_once_and_a_damaged_copy_is_made_anew(monkeypatch, tmp_path):
     made = []
 
-    def convert(source, target):
+    def convert(source, folder):
         made.append(source.name)
-        target.mkdir(parents=True)
-        (target / "model.safetensors").write_bytes(b"weights")
-        digest = weights_fingerprint([target / "model.safetensors"])
-        (target / "converted.json").write_text(json.dumps({"sha256": digest}), "utf-8")
+        (folder / "model.safetensors").write_bytes(b"weights")
 
     monkeypatch.setenv("SOTTOVOCE_CACHE", str(tmp_path))
     monkeypatch.setattr(backbones, "_convert_gguf", convert)
@@ -162,10 +161,77 @@ def test_smollm2_is_converted_once_and_a_damaged_copy_is_made_anew(monkeypatch, 
     assert made == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
     assert first.folder.is_relative_to(tmp_path)
     (first.folder / "model.safetensors").write_bytes(b"damaged")
-    shutil.rmtree(first.folder / "none", ignore_errors=True)
-    monkeypatch.setattr(backbones, "_convert_gguf", lambda source, target: made.append("again"))
-    locate("smollm2-135m")
-    assert made[-1] == "again"
+    assert locate("smollm2-135m") == first
+    assert len(made) == 2
+    assert (first.folder / "model.safetensors").read_bytes() == b"weights"
+    assert [each.name for each in first.folder.parent.iterdir()] == [first.folder.name]
+
+
+def test_the_toy_is_made_once_and_the_same_everywhere(monkeypatch, tmp_path):
+    made = []
+    for place in ("a", "b"):
+        monkeypatch.setenv("SOTTOVOCE_CACHE", str(tmp_path / place))
+        backbone = load_backbone(toy.NAME)
+        made.append((backbone.fingerprint, tokenizer_fingerprint(backbone.tokenizer)))
+    assert made[0] == made[1]
+    monkeypatch.setattr(toy, "save_toy", None)  # a second making would fail
+    assert locate(toy.NAME).fingerprint == made[0][0]
+
+
+FOLDERS = ["tiny_qwen", "tiny_composite_qwen", "tiny_bert"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_four_bits_pack_the_linear_layers_that_text_passes_and_nothing_else(folder, dtype, request):
+    path = str(request.getfixturevalue(folder))
+    whole = load_backbone(path, dtype=dtype)
+    packed = load_backbone(path, dtype=dtype, quantization="nf4")
+    linear = {
+        f"{name}.weight": module
+        for name, module in whole.model.named_modules()
+        if isinstance(module, torch.nn.Linear) and "visual" not in name
+    }
+    weights = dict(packed.model.named_parameters())
+    found = {name for name, each in weights.items() if type(each).__name__ == "Params4bit"}
+    assert found == set(linear)
+    for name in found:
+        state = weights[name].quant_state
+        assert (state.quant_type, state.nested) == ("nf4", True)
+        assert weights[name].numel() == linear[name].weight.numel() / 2  # two to a byte
+    others = {each.dtype for name, each in weights.items() if name not in found}
+    assert others == {getattr(torch, dtype)}
+    assert packed.fingerprint == whole.fingerprint
+    assert packed.number_types != whole.number_types
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_four_bits_read_nearly_the_same_and_always_alike(folder, request):
+    path = str(request.getfixturevalue(folder))
+    packed, whole = load_backbone(path, quantization="nf4"), load_backbone(path)
+    first, exact = (states(each, [each.n_layers]) for each in (packed, whole))
+    error = np.linalg.norm(first - exact) / np.linalg.norm(exact)
+    assert 1e-4 < error < 0.15  # NF4 moves a weight by some percent of its block's largest
+    np.testing.assert_array_equal(states(packed, [packed.n_layers]), first)
+
+
+def test_an_unknown_quantization_is_refused(tiny_qwen):
+    with pytest.raises(ModelError, match="the quantization is not known; use nf4"):
+        load_backbone(str(tiny_qwen), quantization="int3")
+
+
+def test_four_bits_without_their_extra_say_how_to_get_it(tiny_qwen, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(MissingExtraError, match=r"4 bits needs .*'sottovoce\[qlora\]'"):
+        load_backbone(str(tiny_qwen), quantization="nf4")
+
+
+def test_quiet_is_over_when_it_ends():
+    packer = logging.getLogger("bitsandbytes")
+    before = packer.level
+    with quiet():
+        assert not packer.isEnabledFor(logging.WARNING)
+    assert packer.level == before
 
 
 def test_the_cache_can_be_named_and_has_a_place_by_default(monkeypatch, tmp_path):

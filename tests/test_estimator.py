@@ -244,6 +244,35 @@ def test_a_fine_tuned_estimator_saved_and_loaded_gives_the_same_numbers(
         assert (each == dict(backbone.model.named_parameters())[name]).all()
 
 
+def test_a_probe_on_packed_weights_scores_alike_after_saving(tiny_qwen, tmp_path):
+    backbone = BackboneSettings(str(tiny_qwen), quantization="nf4")
+    probe = ProbeSettings(("mean",), layers=(2,))
+    fitted = Estimator.fit(WINDOWS, settings_for(tiny_qwen, backbone=backbone, probe=probe))
+    loaded = Estimator.from_pretrained(fitted.estimator.save_pretrained(tmp_path / "model"))
+    expected = fitted.estimator.predict(WINDOWS)
+    np.testing.assert_allclose(loaded.predict(WINDOWS), expected, atol=1e-4)
+    assert "uint8" in loaded.backbone.number_types
+
+
+def test_adapters_trained_beside_four_bit_weights_score_alike_after_saving(tiny_qwen, tmp_path):
+    plain = tuning.settings_for(
+        tiny_qwen, epochs=1, calibration="held_out", gradient_checkpointing=True
+    )
+    backbone = BackboneSettings(str(tiny_qwen), dtype="bfloat16", quantization="nf4")
+    settings = dataclasses.replace(plain, backbone=backbone)
+    estimator = Estimator.fit(WINDOWS, settings).estimator
+    loaded = Estimator.from_pretrained(estimator.save_pretrained(tmp_path / "model"))
+    assert loaded.settings == settings
+    assert loaded.model_id == estimator.model_id
+    np.testing.assert_array_equal(loaded.predict(WINDOWS), estimator.predict(WINDOWS))
+    kinds = {type(each).__name__ for each in loaded.backbone.model.parameters()}
+    assert kinds == {"Params4bit", "Parameter"}
+    other = dataclasses.replace(settings, backbone=BackboneSettings(str(tiny_qwen)))
+    artefact = dataclasses.replace(estimator.artefact, settings=other)
+    assert Estimator(artefact).model_id != estimator.model_id
+    assert np.abs(Estimator(artefact).predict(WINDOWS) - loaded.predict(WINDOWS)).max() > 0
+
+
 def test_a_fine_tuned_estimate_is_never_a_bare_number(tuned):
     for estimate in tuned.estimator.score(WINDOWS[:5]):
         assert 0 <= estimate.lower <= estimate.score <= estimate.upper <= 27

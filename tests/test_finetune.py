@@ -46,8 +46,8 @@ def stop_after(n):
     return advance
 
 
-def trained(folder, settings, job=None, advance=silent, change=lambda each: each):
-    backbone = load_backbone(str(folder))
+def trained(folder, settings, job=None, advance=silent, change=lambda each: each, **read):
+    backbone = load_backbone(str(folder), **read)
     examples = change(tuning.examples(backbone))
     return finetune(backbone, examples, PHQ_9, settings, job or tuning.job(), advance)
 
@@ -231,6 +231,14 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_from(tiny_bert, tmp_pat
     trained(tiny_bert, tuning.finetune_settings(), job)
     other = tuning.finetune_settings(learning_rate=3e-3)
     assert_same(trained(tiny_bert, other), trained(tiny_bert, other, job))
+
+
+def test_a_checkpoint_beside_other_number_types_is_not_gone_on_from(tiny_bert, tmp_path):
+    job, settings = tuning.job(folder=tmp_path), tuning.finetune_settings(epochs=1)
+    first = trained(tiny_bert, settings, job)
+    fresh, found = (trained(tiny_bert, settings, each, quantization="nf4") for each in (None, job))
+    assert_same(fresh, found)
+    assert found.history != first.history
 
 
 def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best(tiny_bert):

@@ -7,7 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.head import Head, Outcome, new_parameters, outcome, rebuild_head, window_losses
+from sottovoce.head import (
+    Head,
+    Outcome,
+    new_parameters,
+    outcome,
+    rebuild_head,
+    window_losses,
+    without_standardising,
+)
 from sottovoce.instruments import GAD_7, INSTRUMENTS, PHQ_9
 
 TOTALS = [3.0, 8.0, 12.0, 15.0, 20.0]
@@ -111,3 +119,16 @@ def test_the_total_of_items_is_trained_by_labels_without_items():
 def test_a_head_is_rebuilt_from_json():
     head = Head.on(PHQ_9, TOTALS, "both", "student_t")
     assert rebuild_head(json.loads(json.dumps(dataclasses.asdict(head)))) == head
+
+
+@pytest.mark.parametrize("outputs", ["total", "items", "both"])
+def test_a_head_on_standardised_states_can_be_written_for_states_as_they_are(outputs):
+    head = Head.on(PHQ_9, TOTALS, outputs)
+    parameters = random_parameters(head, 3)
+    parameters |= {"centre": torch.randn(WIDTH) * 5, "spread": torch.rand(WIDTH) + 0.5}
+    plain = without_standardising({name: each.numpy() for name, each in parameters.items()})
+    assert set(plain) == set(started(head))
+    told = {name: torch.from_numpy(each) for name, each in plain.items()}
+    first, second = (outcome(head, each, states() * 3 + 2) for each in (parameters, told))
+    torch.testing.assert_close(first.total, second.total, rtol=1e-4, atol=1e-3)
+    assert float(first.total.std()) > 0

@@ -1,13 +1,15 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests import recipes, tiny, tuning
+from tests import recipes, tuning
 from transformers import AutoConfig, AutoModel
 
+from sottovoce import toy
 from sottovoce.activations import kept_for_backward
 from sottovoce.adapter import named_weights, trainable
 from sottovoce.architecture import configuration
@@ -16,9 +18,10 @@ from sottovoce.draft import Case, Drafts
 from sottovoce.errors import DataError, ModelError, RecipeError
 from sottovoce.memory import ADAM_STATES, HEAD_BYTES, Device, training_memory
 from sottovoce.plan import Request, plan
+from sottovoce.recipe import read_recipe
 from sottovoce.settings import BackboneSettings
 
-NUMBERS = {"model_type": "qwen3_5_text", **tiny.text_config()}
+NUMBERS = {"model_type": "qwen3_5_text", **toy.NUMBERS}
 
 
 def bytes_of(tensors):
@@ -149,11 +152,17 @@ def test_memory_grows_with_the_tokens_of_a_batch(tiny_bert):
     assert totals == sorted(set(totals))
 
 
-def test_four_bits_take_less_and_only_where_weights_are_frozen(tiny_qwen):
+def test_four_bits_take_less_and_only_where_weights_are_frozen(tiny_qwen, tmp_path):
     case = Case(tuning.settings_for(tiny_qwen), Device())
     packed = Case(case.settings, Device(four_bit=True))
     drafts = Drafts(None)
     assert drafts.memory(packed).weights < drafts.memory(case).weights
+    recipe = finetuned(tmp_path, tiny_qwen)
+    asked = plan(recipe, Request(Device(four_bit=True), people=10))
+    written = recipe.read_text("utf-8")
+    recipe.write_text(written.replace("backbone:", "backbone:\n  quantization: nf4"), "utf-8")
+    assert plan(recipe, Request(people=10)) == asked
+    assert asked.device.four_bit
     with pytest.raises(DataError, match="weights in 4 bits cannot be trained themselves; use"):
         Case(tuning.settings_for(tiny_qwen, "full"), Device(four_bit=True))
 
@@ -242,6 +251,17 @@ def test_numbers_of_the_recipe_count_like_the_configuration(tmp_path, tiny_qwen)
     assert made.source.startswith("architecture in the recipe (vocab_size, hidden_size")
 
 
+def test_the_numbers_of_the_studys_backbone_give_its_27_billion_parameters(monkeypatch):
+    monkeypatch.setattr("sottovoce.architecture._in_hub_cache", lambda *_: None)
+    recipe = Path(__file__).parents[1] / "recipes" / "qwen3.5-27b-qlora.yaml"
+    made = plan(recipe, Request(gpu_memory=80, people=10))
+    text = read_recipe(recipe).architecture["text_config"]
+    output_layer = text["vocab_size"] * text["hidden_size"]
+    assert made.parameters + output_layer == pytest.approx(27e9, rel=0.02)
+    assert made.memory.weights < made.parameters * 2 / 3  # of two bytes each in bfloat16
+    assert made.fits
+
+
 def test_a_record_holds_no_nan(tmp_path, tiny_bert):
     made = plan(finetuned(tmp_path, tiny_bert), Request(gpu_memory=8, people=3))
     values = json.loads(json.dumps(made.record, allow_nan=False))
@@ -253,6 +273,10 @@ def test_a_record_holds_no_nan(tmp_path, tiny_bert):
     [
         ({"model_type": "qwen3_5_txt"}, "no model type of transformers, did you mean"),
         (NUMBERS | {"hiden_size": 3}, "architecture.hiden_size is no number .*, did you mean hid"),
+        (
+            {"model_type": "qwen3_5", "text_config": {"hiden_size": 3}},
+            "architecture.text_config.hiden_size is no number of qwen3_5, did you mean hid",
+        ),
         (NUMBERS | {"hidden_size": "wide"}, "does not take these numbers"),
     ],
 )

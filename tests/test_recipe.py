@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 from tests import recipes
 
 from sottovoce import bundled
-from sottovoce.backbones import WHEELS
+from sottovoce.backbones import NAMED
 from sottovoce.errors import RecipeError
 from sottovoce.probe import PENALTIES
 from sottovoce.recipe import Recipe, read_recipe, recipe_for
+from sottovoce.roster import Roster, read_any
 from sottovoce.settings import EstimatorSettings, FinetuneSettings, LoraSettings
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
+EVERY = sorted(SHIPPED.glob("*.yaml"))
+METHODS = {"probe": None, "lora": "lora", "qlora": "lora", "full": "full"}
 
 
 def refused(path) -> str:
@@ -63,20 +66,27 @@ def test_all_layers_are_written_as_all(tmp_path):
     assert read_recipe(recipes.write_recipe(tmp_path, probe={"layers": "all"})).probe.layers == ()
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_the_recipes_of_the_repository_are_valid(path):
-    recipe = read_recipe(path)
+    recipe = read_any(path)
+    if isinstance(recipe, Roster):  # which read its members' recipes too
+        assert recipe.form.name == path.stem
+        return
     assert recipe.name == path.stem
-    assert recipe.backbone.name in WHEELS or recipe.backbone.name.startswith("Qwen/Qwen3.5-")
+    assert recipe.backbone.name in NAMED or recipe.backbone.name.startswith("Qwen/Qwen3.5-")
     assert recipe.probe.penalties == PENALTIES
-    assert ("lora" in path.stem) == (
-        recipe.finetune is not None and recipe.finetune.method == "lora"
-    )
+    told = path.stem.rpartition("-")[2]
+    if told in METHODS:
+        assert METHODS[told] == (recipe.finetune.method if recipe.finetune else None)
+        assert (told == "qlora") == (recipe.backbone.quantization == "nf4")
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publish_it(path):
     text = path.read_text("utf-8")
+    if isinstance(read_any(path), Roster):  # its members' recipes say so
+        assert "members" in text
+        return
     assert "2606.17973" in text
     if "finetune:" not in text:
         return
@@ -88,8 +98,8 @@ def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publis
 def test_the_study_s_backbone_is_shared_out_and_small_ones_are_not():
     shared = {
         path.stem: recipe.finetune.sharding
-        for path in SHIPPED.glob("*.yaml")
-        if (recipe := read_recipe(path)).finetune
+        for path in EVERY
+        if isinstance(recipe := read_any(path), Recipe) and recipe.finetune
     }
     assert {name for name, each in shared.items() if each == "fsdp"} == {
         "qwen3.5-27b-lora",
@@ -365,6 +375,18 @@ def test_a_recipe_that_moves_finds_its_files_again(tmp_path):
         assert path.resolve() == before.files(tmp_path)[key].resolve()
     assert again.data.people == data["people"]
     assert again.settings_in(run) == before.settings_in(tmp_path)
+
+
+def test_weights_in_four_bits_are_not_trained(tmp_path):
+    changes = {"backbone": {"quantization": "nf4"}, "probe": None}
+    assert wrong(tmp_path, finetune={"method": "full"}, **changes) == (
+        "one mistake: finetune: weights in 4 bits cannot be trained themselves; use lora, or leave "
+        "backbone.quantization out"
+    )
+    shared = {"finetune": {"sharding": "fsdp"}}
+    assert "are not shared out; use sharding none" in wrong(tmp_path, **shared, **changes)
+    made = read_recipe(recipes.write_recipe(tmp_path, finetune={"method": "lora"}, **changes))
+    assert made.settings.backbone.quantization == "nf4"
 
 
 def test_half_precision_weights_are_not_trained(tmp_path):

@@ -45,6 +45,25 @@ def test_the_record_names_the_body_that_is_used_only():
     assert finetune_from(json.loads(json.dumps(record["finetune"]))) == FinetuneSettings()
 
 
+def test_weights_in_four_bits_are_not_trained():
+    packed = BackboneSettings(quantization="nf4")
+    assert EstimatorSettings(backbone=packed, finetune=FinetuneSettings("lora")).finetune
+    with pytest.raises(DataError, match="weights in 4 bits cannot be trained themselves; use lora"):
+        EstimatorSettings(backbone=packed, finetune=FinetuneSettings("full"))
+
+
+def test_weights_in_four_bits_are_not_shared_out():
+    packed, shared = BackboneSettings(quantization="nf4"), FinetuneSettings(sharding="fsdp")
+    with pytest.raises(DataError, match="weights in 4 bits are not shared out; use sharding none"):
+        EstimatorSettings(backbone=packed, finetune=shared)
+
+
+def test_a_record_without_four_bits_is_as_it_was_before_there_were_any():
+    assert set(EstimatorSettings().record["backbone"]) == {"name", "revision", "dtype"}
+    packed = EstimatorSettings(backbone=BackboneSettings(quantization="nf4"))
+    assert packed.record["backbone"]["quantization"] == "nf4"
+
+
 def test_half_precision_weights_are_not_trained():
     half = BackboneSettings(dtype="bfloat16")
     assert EstimatorSettings(backbone=half, finetune=FinetuneSettings("lora")).finetune

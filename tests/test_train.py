@@ -201,7 +201,7 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_anything_is_read(pe
     path = recipes.write_recipe(people)
     with pytest.raises(DataError, match="this is a file"):
         train(path, people / "chats.jsonl")
-    with pytest.raises(DataError, match="the run folder cannot be made"):
+    with pytest.raises(DataError, match="the folder cannot be made"):
         train(path, people / "chats.jsonl" / "run")
 
 

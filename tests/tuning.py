@@ -5,19 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tests import tiny
 
-from sottovoce.backbones import Backbone
+from sottovoce.adapter import named_weights, trainable
+from sottovoce.artefact import Artefact
+from sottovoce.backbones import Backbone, load_backbone
+from sottovoce.conformal import PredictiveDistribution
+from sottovoce.estimator import Estimator
+from sottovoce.head import Head, new_parameters
 from sottovoce.instruments import PHQ_9
 from sottovoce.jobs import Examples, Job
-from sottovoce.model_input import Rendering, render
+from sottovoce.model_input import Rendering, render, tokenizer_fingerprint
 from sottovoce.settings import (
     BackboneSettings,
     EstimatorSettings,
     FinetuneSettings,
+    HeadSettings,
     LoraSettings,
     ScheduleSettings,
 )
+from sottovoce.tuned import TunedBody
 
 RENDERING = Rendering(("user", "assistant"), "turns")
 PACE = ScheduleSettings(
@@ -66,3 +74,40 @@ def job(n: int = 24, folder: Path | None = None, **changes: Any) -> Job:
     parts = {"training": rows[: n * 2 // 3], "validation": rows[n * 2 // 3 : n * 5 // 6]}
     fields = {"name": "final", "held_out": rows[n * 5 // 6 :], "seed": 5, "folder": folder}
     return Job(**(parts | fields | changes))
+
+
+def disturbed(model: Any) -> dict[str, Any]:
+    """Move every trained weight, and give copies of them by name."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for each in named_weights(model).values():
+            each.add_(torch.randn(each.shape, generator=generator) * 0.05)
+    return {name: each.detach().numpy().copy() for name, each in named_weights(model).items()}
+
+
+def untrained_estimator(
+    folder: Path, method: str = "lora", head: HeadSettings | None = None, **backbone: Any
+) -> Estimator:
+    """Give an estimator whose weights and head were moved at random instead of trained."""
+    head = head or HeadSettings(pooling="last")
+    settings = replace(
+        settings_for(folder, method, head=head), backbone=BackboneSettings(str(folder), **backbone)
+    )
+    loaded = load_backbone(str(folder), **backbone)
+    with trainable(loaded.model, settings.finetune) as model:
+        weights = disturbed(model)
+    totals, generator = [3.0, 9.0, 12.0, 20.0], np.random.default_rng(0)
+    scaled = Head.on(PHQ_9, totals, head.outputs, head.loss)
+    parameters = {
+        name: generator.normal(0, 0.1, each.shape).astype(np.float32)
+        for name, each in new_parameters(scaled, loaded.hidden_size, totals).items()
+    }
+    lora = settings.finetune.lora if method == "lora" else None
+    body = TunedBody(lora, scaled, head.pooling, PACE.batch_tokens, parameters, weights)
+    fingerprints = {
+        "backbone": loaded.fingerprint,
+        "tokenizer": tokenizer_fingerprint(loaded.tokenizer),
+        "rendering": settings.rendering.fingerprint,
+    }
+    distribution = PredictiveDistribution.from_residuals(generator.normal(0, 4, 40))
+    return Estimator(Artefact(settings, body, distribution, fingerprints, {"people": 4}))

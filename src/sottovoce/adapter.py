@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sottovoce.backbones import VISION, named_blocks
+from sottovoce.backbones import VISION, named_blocks, quiet
 from sottovoce.errors import ModelError, require
 from sottovoce.parallel import local
 from sottovoce.settings import FinetuneSettings, LoraSettings
@@ -94,12 +94,17 @@ def named_weights(model: Any) -> dict[str, Any]:
 
 
 def apply_weights(
-    model: Any, lora: LoraSettings | None, weights: Weights, frozen_layers: int = 0
+    model: Any,
+    lora: LoraSettings | None,
+    weights: Weights,
+    *,
+    frozen_layers: int = 0,
+    merge: bool = False,
 ) -> Any:
     """Give a backbone's model with trained weights in it.
 
-    Adapters are merged into float32 weights. Half-precision weights would round them away, so
-    there they stay beside the weights, as they were trained.
+    Adapters are merged into float32 weights. Weights in half precision or in 4 bits would round
+    them away, so there they stay beside the weights, as they were trained.
 
     Parameters
     ----------
@@ -111,13 +116,15 @@ def apply_weights(
         By the names of `named_weights`.
     frozen_layers
         Blocks that were not trained and have no adapters.
+    merge
+        Whether adapters are merged into half-precision weights too, which rounds them.
     """
     if lora is None:
         _copy_into(model, weights)
         return model
     adapted = attach(model, lora, frozen_layers)
     _copy_into(adapted, weights)
-    return adapted.merge_and_unload() if _is_whole(model) else adapted
+    return adapted.merge_and_unload() if merge or _is_whole(model) else adapted
 
 
 def attach(model: Any, lora: LoraSettings, frozen_layers: int = 0) -> Any:
@@ -128,7 +135,8 @@ def attach(model: Any, lora: LoraSettings, frozen_layers: int = 0) -> Any:
     ModelError
         If no linear layer has such a name.
     """
-    require("peft", what="Low-rank adaptation", extra="models")
+    with quiet():  # peft imports bitsandbytes where it is installed, which has its notes
+        require("peft", what="Low-rank adaptation", extra="models")
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
@@ -150,10 +158,10 @@ def attach(model: Any, lora: LoraSettings, frozen_layers: int = 0) -> Any:
 
 
 def _is_whole(model: Any) -> bool:
-    """Whether the weights are float32."""
+    """Whether every weight is float32, none of them in half precision or packed into 4 bits."""
     import torch
 
-    return bool(next(model.parameters()).dtype == torch.float32)
+    return all(each.dtype == torch.float32 for each in model.parameters())
 
 
 def _is_excluded(model: Any, pattern: str) -> bool:

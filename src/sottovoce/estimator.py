@@ -285,28 +285,25 @@ class Estimator(Scorer):
 
     @property
     def backbone(self) -> Backbone:
-        """The loaded backbone, checked against the fingerprints of training.
+        """The loaded backbone as the body reads it, checked as `load_untrained` does."""
+        if self._backbone is None:
+            self._backbone = self.artefact.body.prepare(self.load_untrained())
+        return self._backbone
+
+    def load_untrained(self) -> Backbone:
+        """Load the backbone that training began with, checked against its fingerprints.
 
         Raises
         ------
         ModelError
             Naming what does not match.
         """
-        if self._backbone is None:
-            body = self.artefact.body
-            loaded = _load(self.settings.backbone, keep_layers=body.keep_layers)
-            refuse_mismatch(
-                "set of backbone weights",
-                self.artefact.fingerprints["backbone"],
-                loaded.fingerprint,
-            )
-            refuse_mismatch(
-                "tokenizer",
-                self.artefact.fingerprints["tokenizer"],
-                tokenizer_fingerprint(loaded.tokenizer),
-            )
-            self._backbone = body.prepare(loaded)
-        return self._backbone
+        loaded = _load(self.settings.backbone, keep_layers=self.artefact.body.keep_layers)
+        expected = self.artefact.fingerprints
+        refuse_mismatch("set of backbone weights", expected["backbone"], loaded.fingerprint)
+        found = tokenizer_fingerprint(loaded.tokenizer)
+        refuse_mismatch("tokenizer", expected["tokenizer"], found)
+        return loaded
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the artefact, `estimator.json` and `estimator.safetensors`, into a folder."""
@@ -343,7 +340,13 @@ class Estimator(Scorer):
 
 
 def _load(settings: BackboneSettings, **changes: Any) -> Backbone:
-    return load_backbone(settings.name, revision=settings.revision, dtype=settings.dtype, **changes)
+    return load_backbone(
+        settings.name,
+        revision=settings.revision,
+        dtype=settings.dtype,
+        quantization=settings.quantization,
+        **changes,
+    )
 
 
 def _load_to_train(settings: EstimatorSettings) -> Backbone:

@@ -26,7 +26,7 @@ from sottovoce.batches import collate, dealt, epoch_order, pooled
 from sottovoce.checkpoint import read_checkpoint, under, write_checkpoint
 from sottovoce.conversations import write_json_lines
 from sottovoce.errors import ModelError
-from sottovoce.head import Head, new_parameters, outcome, window_losses
+from sottovoce.head import Head, new_parameters, outcome, window_losses, without_standardising
 from sottovoce.instruments import Instrument
 from sottovoce.jobs import Array, Examples, Job, Rows, identity
 from sottovoce.lower import ReadOnce
@@ -163,7 +163,8 @@ class _Training:
         self.usual_weight = float(examples.weights[job.training].mean())
         self.n_steps = self.pace.epochs * math.ceil(len(job.training) / self.pace.batch_size)
         self.reader = Reader(head, settings.head.pooling, self.pace.batch_tokens)
-        self.identity = identity(backbone.fingerprint, examples, settings, job, head)
+        read = f"{backbone.fingerprint} {backbone.number_types}"
+        self.identity = identity(read, examples, settings, job, head)
         self.in_pieces = any(is_piece(each) for each in backbone.model.parameters())
         self._refuse_mismatch()
 
@@ -315,7 +316,7 @@ class _Training:
             self.head,
             settings.head.pooling,
             self.pace.batch_tokens,
-            {name: _array(each) for name, each in self.parameters.items()},
+            without_standardising({name: _array(each) for name, each in self.parameters.items()}),
             {name: _array(each) for name, each in weights.items()},
             settings.layers,
             settings.frozen_layers,

@@ -18,8 +18,9 @@ HeadPooling = Literal["last", "user_mean", "all_mean"]
 Outputs = Literal["total", "items", "both"]
 HeadStart = Literal["zero", "probe"]
 Parameters = Mapping[str, Tensor]
-"""`total.weight`, `total.bias`, `items.weight`, `items.bias`, as far as there are outputs. With
-`centre` and `spread`, shape (hidden_size,), states are standardised first; neither is trained."""
+"""`total.weight`, `total.bias`, `items.weight`, `items.bias`, as far as there are outputs. While
+training lasts `centre` and `spread`, shape (hidden_size,), may stand beside them: states are
+standardised first. Neither of the two is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,20 @@ def new_parameters(
         parameters["items.weight"] = np.zeros((head.n_items, hidden_size), np.float32)
         parameters["items.bias"] = np.full(head.n_items, start, np.float32)
     return parameters
+
+
+def without_standardising(
+    parameters: Mapping[str, npt.NDArray[np.float32]],
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Give parameters that read states as they are and say the same."""
+    kept = {name: each for name, each in parameters.items() if name not in ("centre", "spread")}
+    if "centre" in parameters:
+        for output in {name.partition(".")[0] for name in kept}:
+            weight = (parameters[f"{output}.weight"] / parameters["spread"]).astype(np.float64)
+            bias = parameters[f"{output}.bias"] - weight @ parameters["centre"]
+            kept[f"{output}.weight"] = weight.astype(np.float32)
+            kept[f"{output}.bias"] = bias.astype(np.float32)
+    return kept
 
 
 def outcome(head: Head, parameters: Parameters, pooled: Tensor) -> Outcome:

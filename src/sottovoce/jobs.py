@@ -91,7 +91,7 @@ def identity(
     Parameters
     ----------
     fingerprint
-        The backbone's.
+        The backbone's, with the number types that its weights are read as.
     examples, settings, job, head
         Of the training.
     """

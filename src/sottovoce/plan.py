@@ -193,7 +193,8 @@ def _case(recipe: Recipe, folder: Path, device: Device) -> Case:
     used, sharding = settings.finetune, device.sharding
     if sharding is None:
         sharding = used.sharding if used is not None and device.gpus > 1 else "none"
-    return Case(settings, replace(device, sharding=sharding))
+    packed = device.four_bit or settings.backbone.quantization is not None
+    return Case(settings, replace(device, sharding=sharding, four_bit=packed))
 
 
 def _work(recipe: Recipe, folder: Path, case: Case, drafts: Drafts, request: Request) -> Work:
@@ -288,8 +289,6 @@ def _notes(case: Case, request: Request) -> list[str]:
         said.append(f"The recipe has to say finetune.sharding: {case.device.sharding} for this.")
     if case.device.gpus > 1 and used is None:
         said.append("A probe is read by one process: more GPUs make it no faster.")
-    if case.device.four_bit:
-        said.append("sottovoce train of this version does not load 4-bit weights.")
     return said
 
 

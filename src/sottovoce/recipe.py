@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from sottovoce import bundled
-from sottovoce.backbones import VISION, WHEELS
+from sottovoce.backbones import NAMED, VISION, Quantization
 from sottovoce.cohort import LeakPolicy, WindowRules
 from sottovoce.conversations import Role
 from sottovoce.errors import DataError, RecipeError
@@ -35,8 +35,12 @@ from sottovoce.losses import LossKind
 from sottovoce.model_input import Layout, Rendering
 from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
 from sottovoce.settings import (
+    FOUR_BITS,
+    FOUR_BITS_FIX,
     HALF_PRECISION,
     HALF_PRECISION_FIX,
+    SHARED_OUT,
+    SHARED_OUT_FIX,
     BackboneSettings,
     Calibration,
     EstimatorSettings,
@@ -105,6 +109,7 @@ class BackboneSection(_Section):
     name: Text
     revision: Text | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    quantization: Quantization | None = None
 
 
 class ProbeSection(_Section):
@@ -267,6 +272,10 @@ class Recipe(_Section):
         cls, finetune: FinetuneSection | None, others: ValidationInfo
     ) -> FinetuneSection | None:
         backbone = others.data.get("backbone")
+        if finetune and backbone and finetune.method == "full" and backbone.quantization:
+            raise ValueError(f"{FOUR_BITS}; {FOUR_BITS_FIX}")
+        if finetune and backbone and finetune.sharding == "fsdp" and backbone.quantization:
+            raise ValueError(f"{SHARED_OUT}; {SHARED_OUT_FIX}")
         if finetune and backbone and not can_train(finetune.method, backbone.dtype):
             raise ValueError(f"{HALF_PRECISION}; {HALF_PRECISION_FIX}")
         return finetune
@@ -350,7 +359,7 @@ class Recipe(_Section):
 def backbone_beside(name: str, folder: Path) -> Path | None:
     """Give the whole path of a backbone that is a folder, counted from the recipe's folder."""
     beside = folder / name
-    return beside.resolve() if name not in WHEELS and beside.is_dir() else None
+    return beside.resolve() if name not in NAMED and beside.is_dir() else None
 
 
 def recipe_for(path: Path, folder: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from sottovoce.backbones import VISION
+from sottovoce.backbones import VISION, Quantization
 from sottovoce.cohort import WindowRules
 from sottovoce.errors import DataError
 from sottovoce.features import Pooling
@@ -20,11 +20,12 @@ from sottovoce.probe import ProbeSearch
 
 @dataclass(frozen=True, slots=True)
 class BackboneSettings:
-    """Which backbone: its name, revision on the hub, and number type (`load_backbone`)."""
+    """Which backbone: its name, revision on the hub, number type, and 4 bits (`load_backbone`)."""
 
     name: str = "smollm2-135m"
     revision: str | None = None
     dtype: str = "float32"
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ Calibration = Literal["cross_fit", "held_out"]
 Sharding = Literal["none", "fsdp"]
 HALF_PRECISION = "half-precision weights round the steps of a full training away"
 HALF_PRECISION_FIX = "use the dtype float32 (a GPU computes in bfloat16 anyway) or lora"
+FOUR_BITS = "weights in 4 bits cannot be trained themselves"
+FOUR_BITS_FIX = "use lora, or leave backbone.quantization out"
+SHARED_OUT = "weights in 4 bits are not shared out"
+SHARED_OUT_FIX = "use sharding none, which gives every process a whole copy"
 
 
 def can_train(method: Method, dtype: str) -> bool:
@@ -199,7 +204,8 @@ class EstimatorSettings:
     Raises
     ------
     DataError
-        If there are settings for both bodies, or half-precision weights are to be trained.
+        If there are settings for both bodies, or weights in half precision or in 4 bits are to
+        be trained.
     """
 
     instrument: str = "phq-9"
@@ -219,6 +225,10 @@ class EstimatorSettings:
                 field="finetune",
                 fix="give one of them",
             )
+        if self.finetune and self.finetune.method == "full" and self.backbone.quantization:
+            raise DataError(FOUR_BITS, field="finetune.method", fix=FOUR_BITS_FIX)
+        if self.finetune and self.finetune.sharding == "fsdp" and self.backbone.quantization:
+            raise DataError(SHARED_OUT, field="finetune.sharding", fix=SHARED_OUT_FIX)
         if self.finetune and not can_train(self.finetune.method, self.backbone.dtype):
             raise DataError(HALF_PRECISION, field="finetune.method", fix=HALF_PRECISION_FIX)
 
@@ -226,6 +236,8 @@ class EstimatorSettings:
     def record(self) -> dict[str, Any]:
         """As JSON values, of the two bodies only the one that is used."""
         values = asdict(self)
+        if self.backbone.quantization is None:  # as in records from before there were 4 bits
+            del values["backbone"]["quantization"]
         values.pop("finetune" if self.finetune is None else "probe")
         return values
 

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,10 @@ from sottovoce.scorer import Scorer
 RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
 """The run folder's own recipe, from which the run is repeated; and what it ran on."""
 
-VERSIONED = ("torch", "transformers", "peft", "safetensors", "scikit-learn")
+RUN_MARKS = (RECIPE, ENVIRONMENT)
+"""Files that make a folder a run."""
+
+VERSIONED = ("torch", "transformers", "peft", "bitsandbytes", "safetensors", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +101,22 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
+def whole_folder(
+    out: Path, kind: str = "a run", marks: Sequence[str] = RUN_MARKS
+) -> Iterator[Path]:
     """Give a folder beside the target that takes its place when everything went well.
 
-    Only a run is ever replaced: a folder that holds other things is left alone. Of several
-    processes only the first has the folder, and all are refused with it.
+    Only a folder of its kind, known by the files that mark one, is ever replaced: one that holds
+    other things is left alone. Of several processes only the first has the folder, and all are
+    refused with it.
     """
     here, target = world(), out.resolve()
     partial = target.with_name(target.name + ".partial")
     try:
         with here.alike():
             if here.first:
-                _make_room(out, target, partial)
+                _refuse_others(out, kind, marks)
+                _make_room(out, partial)
         yield partial
         with here.alike():
             if here.first:
@@ -121,21 +128,26 @@ def whole_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _make_room(out: Path, target: Path, partial: Path) -> None:
-    if target.is_dir() and any(target.iterdir()) and not _is_run(target):
+def _refuse_others(out: Path, kind: str, marks: Sequence[str]) -> None:
+    target = out.resolve()
+    is_own = all((target / name).is_file() for name in marks)
+    if target.is_dir() and any(target.iterdir()) and not is_own:
         raise DataError(
-            "the folder holds other things than a run", path=out, fix="name another output"
+            f"the folder holds other things than {kind}", path=out, fix="name another output"
         )
     if target.exists() and not target.is_dir():
         raise DataError("this is a file", path=out, fix="name a folder")
+
+
+def _make_room(out: Path, partial: Path) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DataError(
-            f"the run folder cannot be made ({reason})", path=out, fix="name another output"
+            f"the folder cannot be made ({reason})", path=out, fix="name another output"
         ) from None
 
 
@@ -152,10 +164,6 @@ def remove_checkpoints(folder: Path) -> None:
             path.with_suffix(kind).unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()
-
-
-def _is_run(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in (RECIPE, ENVIRONMENT))
 
 
 def load_cohort(recipe: Recipe, folder: Path) -> Cohort:

@@ -118,7 +118,9 @@ class TunedBody:
 
     def prepare(self, backbone: Backbone) -> Backbone:
         """Give the backbone with the trained weights in it, adapters merged."""
-        model = apply_weights(backbone.model, self.lora, self.weights, self.frozen_layers)
+        model = apply_weights(
+            backbone.model, self.lora, self.weights, frozen_layers=self.frozen_layers
+        )
         return replace(backbone, model=model.eval())
 
     def predict(self, backbone: Backbone, inputs: Sequence[ModelInput], advance: Advance) -> Array:

@@ -9,7 +9,9 @@ import click
 import pytest
 from tests import recipes
 
+from sottovoce import bundled, toy
 from sottovoce.cli import console
+from sottovoce.conversations import conversation_record, write_json_lines
 from sottovoce.errors import DataError
 from sottovoce.estimator import Estimator
 from sottovoce.parallel import World
@@ -98,6 +100,26 @@ def test_without_a_folder_the_usage_is_wrong(run, people):
     outcome = run("train", recipes.write_recipe(people))
     assert outcome.exit_code == 2
     assert "Missing option '--out'" in outcome.stderr
+
+
+def test_the_smoke_test_recipe_goes_the_whole_way_to_an_export(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOTTOVOCE_CACHE", str(tmp_path / "cache"))
+    recipe = Path(__file__).parents[2] / "recipes" / "tiny-cpu.yaml"
+    trained = run("train", recipe, "--out", tmp_path / "run")
+    assert trained.exit_code == 0
+    assert trained.stdout.startswith("finetune-tiny-qwen3.5-random-")
+    assert toy.NAME in (tmp_path / "run" / "MODEL_CARD.md").read_text("utf-8")
+    some = sorted(bundled.users("test"))[:3]
+    chats = [each for each in bundled.conversations("test") if each.user_id in some]
+    write_json_lines(tmp_path / "chats.jsonl", map(conversation_record, chats))
+    scores = tmp_path / "scores.jsonl"
+    scored = run(
+        "score", tmp_path / "chats.jsonl", "--model", tmp_path / "run", "--out", scores, "--json"
+    )
+    assert json.loads(scored.stdout)["scored"] == len(some)
+    assert run("evaluate", scores, bundled.LABELS, "--out", tmp_path / "report").exit_code == 0
+    assert run("export", tmp_path / "run", "--out", tmp_path / "exported").exit_code == 0
+    assert (tmp_path / "exported" / "model.safetensors").is_file()
 
 
 def test_a_recipe_that_fine_tunes_is_trained_and_scores(run, people, tiny_bert):

@@ -39,7 +39,11 @@ ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
     type=click.Choice(["none", "fsdp"]),
     help="Every GPU holds everything, or a piece.  [default: as the recipe's finetune.sharding]",
 )
-@click.option("--four-bit", is_flag=True, help="Pack the frozen linear layers into 4 bits (QLoRA).")
+@click.option(
+    "--four-bit",
+    is_flag=True,
+    help="As if the recipe said backbone.quantization: nf4 (QLoRA).  [default: as the recipe says]",
+)
 @click.option(
     "--tokens-per-second", type=ABOVE_ZERO, help="Measured, of all GPUs together: gives hours."
 )
