@@ -10,7 +10,7 @@ from tests import tiny
 from sottovoce.backbones import Backbone
 from sottovoce.instruments import PHQ_9
 from sottovoce.jobs import Examples, Job
-from sottovoce.model_input import Rendering, render
+from sottovoce.model_input import Rendering
 from sottovoce.settings import (
     BackboneSettings,
     EstimatorSettings,
@@ -48,7 +48,7 @@ def settings_for(folder: Path, method: str = "lora", **changes: Any) -> Estimato
 
 def examples(backbone: Backbone, n: int = 24) -> Examples:
     windows = tiny.labelled_windows(n)
-    inputs = [render(each, backbone.tokenizer, RENDERING, backbone.max_length) for each in windows]
+    inputs = tiny.rendered(backbone, windows, RENDERING)
     totals = np.array([each.total for each in windows])
     return Examples(inputs, totals, np.full((n, len(PHQ_9.items)), np.nan), np.ones(n))
 

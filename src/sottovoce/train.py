@@ -27,7 +27,7 @@ from sottovoce.conversations import (
     write_json_lines,
 )
 from sottovoce.errors import DataError, RecipeError
-from sottovoce.estimates import estimate_record
+from sottovoce.estimates import estimate_record, total_dropped
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.evaluation import Evaluation, evaluate
 from sottovoce.instruments import instrument
@@ -193,7 +193,8 @@ def write_run(
     environment = environment_record()
     (folder / RECIPE).write_text(recipe_for(recipe_file, folder), "utf-8")
     write_json(folder / ENVIRONMENT, environment)
-    write_json(folder / "data.json", data_record(recipe, recipe_file.parent, cohort))
+    data = data_record(recipe, recipe_file.parent, cohort)
+    write_json(folder / "data.json", {**data, "dropped": total_dropped(fit.dropped)})
     fit.estimator.save_pretrained(folder / "model")
     write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
     write_json(
