@@ -98,7 +98,7 @@ def features(
             inputs,
             layers,
             poolings,
-            lambda done, _total: bar.update(task, completed=done),
+            lambda done, _total, _figures=None: bar.update(task, completed=done),
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({str(pooling): states for pooling, states in read.items()}, file)

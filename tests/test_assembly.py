@@ -144,7 +144,7 @@ def test_progress_counts_every_member(people, tiny_qwen):
     told = []
     members = {"a": {"on": tiny_qwen}, "b": {"on": tiny_qwen, "input": TURNS}}
     path = recipes.write_ensemble(people, members)
-    assemble(path, people / "run", lambda done, total: told.append((done, total)))
+    assemble(path, people / "run", lambda done, total, _=None: told.append((done, total)))
     assert told[-1] == (2 * recipes.PEOPLE, 2 * recipes.PEOPLE)
 
 

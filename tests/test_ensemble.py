@@ -202,7 +202,7 @@ def test_what_was_dropped_in_training_is_counted_in_the_held_out_estimates(fit, 
 
 def test_progress_counts_the_windows_of_all_members(fit):
     told = []
-    fit.ensemble.score(WINDOWS[:4], advance=lambda done, total: told.append((done, total)))
+    fit.ensemble.score(WINDOWS[:4], advance=lambda done, total, _: told.append((done, total)))
     assert told[-1] == (8, 8)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
