@@ -19,6 +19,7 @@ from sottovoce.progress import Advance, part, silent
 from sottovoce.recipe import BUNDLED, Recipe
 from sottovoce.report import Provenance, Report, write_report
 from sottovoce.roster import Roster, read_any
+from sottovoce.tracking import tracked
 from sottovoce.train import (
     ENVIRONMENT,
     RECIPE,
@@ -67,11 +68,11 @@ def assemble(recipe_file: str | Path, out: str | Path, advance: Advance = silent
         cohort = load_cohort(leader, place.parent)
         fits: dict[str, Fit] = {}
         for number, (name, (path, recipe)) in enumerate(roster.members.items()):
-            told = part(number, len(roster.members), advance)
-            kept = _checkpoints(out, name)
-            fits[name] = fit = _fit_member(name, path, recipe, cohort, kept, told)
-            folder = partial / MEMBERS / name
+            kept, folder = _checkpoints(out, name), partial / MEMBERS / name
             folder.mkdir(parents=True)
+            whole = part(number, len(roster.members), advance)
+            with tracked(recipe.trackers, folder, whole) as told:
+                fits[name] = fit = _fit_member(name, path, recipe, cohort, kept, told)
             write_run(folder, path, recipe, cohort, fit)
         form = roster.form
         together = fit_ensemble(

@@ -49,6 +49,7 @@ from sottovoce.settings import (
     ScheduleSettings,
     can_train,
 )
+from sottovoce.tracking import Tracker
 
 BUNDLED = "bundled"
 """Written instead of a path: the simulated cohort that comes with the package."""
@@ -194,7 +195,7 @@ class ScheduleSection(_Section):
 
 
 class FinetuneSection(_Section):
-    """See `settings.FinetuneSettings`."""
+    """See `settings.FinetuneSettings`; `report_to` names trackers and decides no number."""
 
     method: Method = "lora"
     lora: LoraSection = LoraSection()
@@ -203,6 +204,7 @@ class FinetuneSection(_Section):
     validation_share: float = Field(0.15, ge=0, le=0.5)
     calibration: Calibration = "cross_fit"
     folds: int = Field(5, ge=2)
+    report_to: tuple[Tracker, ...] = ()
 
     @model_validator(mode="after")
     def _lora_is_used(self) -> "FinetuneSection":
@@ -305,6 +307,11 @@ class Recipe(_Section):
     def folds(self) -> int:
         """Folds of people that the body asks for."""
         return self.finetune.folds if self.finetune else self.probe.folds
+
+    @property
+    def trackers(self) -> tuple[Tracker, ...]:
+        """Where a fine-tuning's figures go while it runs."""
+        return self.finetune.report_to if self.finetune else ()
 
     def settings_in(self, folder: Path) -> EstimatorSettings:
         """Give the settings of a recipe that stands in a folder.

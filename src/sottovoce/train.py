@@ -36,6 +36,7 @@ from sottovoce.progress import Advance, silent
 from sottovoce.recipe import BUNDLED, Recipe, read_recipe, recipe_for
 from sottovoce.report import Provenance, Report, installed_versions, write_report
 from sottovoce.scorer import Scorer
+from sottovoce.tracking import tracked
 
 RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
 """The run folder's own recipe, from which the run is repeated; and what it ran on."""
@@ -77,9 +78,10 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
     with whole_folder(out) as partial:
         cohort = load_cohort(recipe, recipe_file.parent)
         settings = recipe.settings_in(recipe_file.parent)
-        fit = Estimator.fit(
-            cohort.windows, settings, checkpoints=checkpoints_beside(out), advance=advance
-        )
+        with tracked(recipe.trackers, partial, advance) as told:
+            fit = Estimator.fit(
+                cohort.windows, settings, checkpoints=checkpoints_beside(out), advance=told
+            )
         evaluation = write_run(partial, recipe_file, recipe, cohort, fit)
     remove_checkpoints(checkpoints_beside(out))
     return Run(out, fit.estimator, evaluation)
