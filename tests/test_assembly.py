@@ -117,6 +117,7 @@ def test_the_card_of_an_ensemble_shows_its_members(made):
         model_id = made.estimator.members[name].model_id
         assert f"| {name} | {weight:.2f} | {model_id} |" in card
     assert "disagreement" in card
+    assert "24 people, 24 windows." in card
     assert "it never diagnoses" in card
     assert "/tmp" not in card
 

@@ -14,7 +14,7 @@ from sottovoce.errors import ModelError
 from sottovoce.estimates import estimate_record
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.evaluation import Evaluation, evaluate
-from sottovoce.model_card import write_ensemble_card
+from sottovoce.model_card import write_model_card
 from sottovoce.progress import Advance, part, silent
 from sottovoce.recipe import BUNDLED, Recipe
 from sottovoce.report import Provenance, Report, write_report
@@ -130,11 +130,5 @@ def _write(
         ),
     )
     write_report(folder / "report.html", report)
-    write_ensemble_card(
-        folder / "MODEL_CARD.md",
-        fit.ensemble,
-        evaluation,
-        people=len(set(cohort.users)),
-        simulated=simulated,
-    )
+    write_model_card(folder / "MODEL_CARD.md", fit.ensemble, evaluation, simulated=simulated)
     return evaluation
