@@ -122,7 +122,7 @@ class Scorer(ABC):
         judged = iter(self.judge(readable, advance) if readable else ())
         estimates = []
         for window, reading in zip(windows, readings, strict=True):
-            score, distribution = (None, None) if reading.reason else next(judged)
+            score, distribution = next(judged) if reading.reason is None else (None, None)
             said = replace(window, reason=reading.reason)
             estimates.append(self.estimate(said, score, coverage, distribution, reading.dropped))
         return estimates
