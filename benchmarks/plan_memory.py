@@ -22,6 +22,7 @@ from benchmarks.shared import options, show
 from sottovoce.activations import kept_for_backward
 from sottovoce.backbones import Backbone
 from sottovoce.blueprint import blueprint
+from sottovoce.estimates import Dropped
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
 from sottovoce.jobs import Examples, Job
@@ -99,7 +100,7 @@ def train(numbers: dict[str, Any], used: FinetuneSettings, width: int) -> int:
 
 
 def _input(tokens: list[int]) -> ModelInput:
-    return ModelInput((Segment(tuple(tokens), (Span(0, "user", 0, len(tokens)),)),), 1, 0)
+    return ModelInput((Segment(tuple(tokens), (Span(0, "user", 0, len(tokens)),)),), 1, Dropped())
 
 
 def _resident() -> int:

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 from sottovoce.backbones import Backbone, cache_folder
 from sottovoce.cohort import Window
 from sottovoce.features import Features, Pooling, pooled_states
-from sottovoce.model_input import Rendering, render, tokenizer_fingerprint
+from sottovoce.model_input import Renderer, Rendering, tokenizer_fingerprint
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -76,9 +76,8 @@ def features(
     poolings: Sequence[Pooling],
 ) -> Features:
     """Read windows, or take what was read before from the cache outside the repository."""
-    inputs = [
-        render(window, backbone.tokenizer, rendering, backbone.max_length) for window in windows
-    ]
+    renderer = Renderer.of(backbone.tokenizer, rendering, backbone.max_length)
+    inputs = [renderer.render(window) for window in windows]
     digest = hashlib.sha256()
     for part in (
         backbone.fingerprint,
@@ -99,7 +98,7 @@ def features(
             inputs,
             layers,
             poolings,
-            lambda done, _total: bar.update(task, completed=done),
+            lambda done, _total, _figures=None: bar.update(task, completed=done),
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({str(pooling): states for pooling, states in read.items()}, file)

@@ -117,6 +117,7 @@ def test_the_card_of_an_ensemble_shows_its_members(made):
         model_id = made.estimator.members[name].model_id
         assert f"| {name} | {weight:.2f} | {model_id} |" in card
     assert "disagreement" in card
+    assert "24 people, 24 windows." in card
     assert "it never diagnoses" in card
     assert "/tmp" not in card
 
@@ -144,7 +145,7 @@ def test_progress_counts_every_member(people, tiny_qwen):
     told = []
     members = {"a": {"on": tiny_qwen}, "b": {"on": tiny_qwen, "input": TURNS}}
     path = recipes.write_ensemble(people, members)
-    assemble(path, people / "run", lambda done, total: told.append((done, total)))
+    assemble(path, people / "run", lambda done, total, _=None: told.append((done, total)))
     assert told[-1] == (2 * recipes.PEOPLE, 2 * recipes.PEOPLE)
 
 

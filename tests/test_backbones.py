@@ -18,14 +18,11 @@ from sottovoce.backbones import (
 )
 from sottovoce.errors import MissingExtraError, ModelError
 from sottovoce.features import pooled_states
-from sottovoce.model_input import Rendering, render, tokenizer_fingerprint
+from sottovoce.model_input import tokenizer_fingerprint
 
 
 def states(backbone, layers):
-    inputs = [
-        render(window, backbone.tokenizer, Rendering(), backbone.max_length)
-        for window in tiny.labelled_windows(4)
-    ]
+    inputs = tiny.rendered(backbone, tiny.labelled_windows(4))
     return pooled_states(backbone, inputs, layers, ["mean"])["mean"]
 
 

@@ -7,7 +7,8 @@ from tests import tiny
 
 from sottovoce.backbones import load_backbone
 from sottovoce.batches import GROUPED, collate, dealt, epoch_order, pooled, within_budget
-from sottovoce.model_input import ModelInput, Rendering, Segment, Span, render
+from sottovoce.estimates import Dropped
+from sottovoce.model_input import ModelInput, Rendering, Segment, Span
 
 POOLINGS = ["last", "user_mean", "all_mean"]
 
@@ -21,7 +22,7 @@ def made(*lengths, pieces=1):
                 for _ in range(pieces)
             ),
             1,
-            0,
+            Dropped(),
         )
         for length in lengths
     ]
@@ -123,7 +124,7 @@ def by_hand(backbone, rendered, pooling):
 def test_pooling_a_padded_batch_equals_one_window_at_a_time(backbone, pooling, order):
     rendering = Rendering(("user", "assistant"), "turns")
     windows = [tiny.window("ada", tiny.SAYINGS[: n + 1]) for n in order]
-    inputs = [render(each, backbone.tokenizer, rendering, backbone.max_length) for each in windows]
+    inputs = tiny.rendered(backbone, windows, rendering)
     with torch.no_grad():
         found = pooled(backbone.model, collate(inputs, pooling, backbone.tokenizer.pad_token_id))
     for row, rendered in zip(found.numpy(), inputs, strict=True):

@@ -6,7 +6,6 @@ from tests import tiny
 
 from sottovoce.artefact import BODIES
 from sottovoce.backbones import load_backbone
-from sottovoce.model_input import Rendering, render
 from sottovoce.probe import Choice, Probe
 from sottovoce.progress import silent
 
@@ -32,10 +31,7 @@ def test_a_body_says_how_much_of_the_backbone_it_reads(probe, tiny_qwen):
     backbone = load_backbone(str(tiny_qwen), keep_layers=probe.keep_layers)
     assert probe.keep_layers == 3
     assert probe.prepare(backbone) is backbone
-    inputs = [
-        render(window, backbone.tokenizer, Rendering(), backbone.max_length)
-        for window in tiny.labelled_windows(3)
-    ]
+    inputs = tiny.rendered(backbone, tiny.labelled_windows(3))
     whole = load_backbone(str(tiny_qwen))
     np.testing.assert_allclose(
         probe.predict(backbone, inputs, silent), probe.predict(whole, inputs, silent), atol=1e-4

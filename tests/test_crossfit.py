@@ -67,7 +67,7 @@ def test_every_held_out_score_has_folds_that_saw_nothing_of_it(backbone, calibra
         tuning.examples(backbone),
         users(),
         settings,
-        advance=lambda done, total: told.append((done, total)),
+        advance=lambda done, total, _: told.append((done, total)),
     )
     n_jobs, n_rows = (4, N) if calibration == "cross_fit" else (1, N // 3)
     assert tuning_of.rows.tolist() == sorted(set(tuning_of.rows.tolist()))

@@ -12,9 +12,11 @@ from tests import tiny
 from sottovoce.cohort import Window, WindowRules
 from sottovoce.ensemble import MEMBERS, RECORD_FILE, TENSOR_FILE, Ensemble, fit_ensemble
 from sottovoce.errors import DataError, ModelError
+from sottovoce.estimates import Dropped
 from sottovoce.estimator import Estimator
 from sottovoce.instruments import PHQ_9
 from sottovoce.model_input import Rendering
+from sottovoce.scorer import Reading
 from sottovoce.settings import (
     BackboneSettings,
     EstimatorSettings,
@@ -155,10 +157,10 @@ def test_a_window_with_a_reason_is_abstained_with_it(fit):
 class Reluctant(Estimator):
     """Abstains on the second window for a reason of its own."""
 
-    def score(self, windows, *, coverage=None, advance=None):
-        said = super().score(windows, coverage=coverage)
-        said[1] = self.estimate(dataclasses.replace(windows[1], reason="not enough English"), None)
-        return said
+    def read(self, windows):
+        readings = super().read(windows)
+        readings[1] = Reading("not enough English")
+        return readings
 
 
 def test_a_member_that_abstains_abstains_the_ensemble_with_its_reason(fit, fits):
@@ -169,9 +171,38 @@ def test_a_member_that_abstains_abstains_the_ensemble_with_its_reason(fit, fits)
     assert second.reason == "member bert: not enough English"
 
 
+def test_what_a_member_drops_is_counted_in_the_ensemble_s_estimate(fit, fits):
+    def with_budget(estimator, tokens):
+        rendering = dataclasses.replace(estimator.settings.rendering, max_tokens=tokens)
+        settings = dataclasses.replace(estimator.settings, rendering=rendering)
+        return Estimator(dataclasses.replace(estimator.artefact, settings=settings))
+
+    members = {
+        name: with_budget(each.estimator, tokens)
+        for (name, each), tokens in zip(fits.items(), (90, 60, 75), strict=False)
+    }
+    ensemble = Ensemble(members, fit.ensemble.combination, fit.ensemble.settings)
+    (whole,) = fit.ensemble.score(WINDOWS[:1])
+    (together,) = ensemble.score(WINDOWS[:1])
+    alone = [each.score(WINDOWS[:1])[0].dropped for each in members.values()]
+    assert whole.dropped == Dropped()
+    assert together.dropped == Dropped.most(alone)
+    assert together.dropped.user_messages > min(each.user_messages for each in alone)
+
+
+def test_what_was_dropped_in_training_is_counted_in_the_held_out_estimates(fit, fits):
+    assert {each.dropped for each in fit.held_out_estimates(WINDOWS)} == {Dropped()}
+    counted = {
+        name: dataclasses.replace(each, dropped=(Dropped(number, 0, 9 - number),) * len(WINDOWS))
+        for number, (name, each) in enumerate(fits.items())
+    }
+    together = fit_ensemble(WINDOWS, counted).held_out_estimates(WINDOWS)
+    assert {each.dropped for each in together} == {Dropped(len(fits) - 1, 0, 9)}
+
+
 def test_progress_counts_the_windows_of_all_members(fit):
     told = []
-    fit.ensemble.score(WINDOWS[:4], advance=lambda done, total: told.append((done, total)))
+    fit.ensemble.score(WINDOWS[:4], advance=lambda done, total, _: told.append((done, total)))
     assert told[-1] == (8, 8)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 

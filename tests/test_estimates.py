@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,14 @@ from tests.made import NOON, estimate
 
 from sottovoce.conversations import write_json_lines
 from sottovoce.errors import DataError
-from sottovoce.estimates import Estimate, estimate_from, estimate_record, read_scores
+from sottovoce.estimates import (
+    Dropped,
+    Estimate,
+    estimate_from,
+    estimate_record,
+    read_scores,
+    total_dropped,
+)
 
 TEXTS = st.text(min_size=1, max_size=12).filter(str.strip)
 POINTS = st.floats(0, 27).map(lambda number: round(number, 4))
@@ -25,8 +33,11 @@ def estimates(draw):
         "window_start": end - timedelta(days=draw(st.integers(1, 60))),
         "coverage": draw(st.sampled_from([0.5, 0.8, 0.9, 0.95])),
         "n_messages": draw(st.integers(0, 500)),
+        "dropped": draw(st.none() | st.builds(Dropped, *[st.integers(0, 10**6)] * 4)),
     }
     if draw(st.booleans()):
+        if draw(st.booleans()):
+            fields |= {"window_start": None, "window_end": None}
         return dataclasses.replace(estimate(score=None), reason=draw(TEXTS), **fields)
     lower, score, upper = sorted(draw(st.tuples(POINTS, POINTS, POINTS)))
     chances = draw(
@@ -137,6 +148,13 @@ def broken(**changes):
         (broken(band=["mild"]), "band"),
         (broken(band="\ud800"), "band"),
         (broken(user_id="\ud800"), "user_id"),
+        (broken(window_end=None), "window_end"),
+        (broken(window_start=None), "window_end"),
+        (broken(dropped=3), "dropped"),
+        (broken(dropped=[1, 2, 3, 4]), "dropped"),
+        (broken(dropped={}), "dropped.user_messages"),
+        (broken(dropped=asdict(Dropped()) | {"user_tokens": -1}), "dropped.user_tokens"),
+        (broken(dropped=asdict(Dropped()) | {"assistant_tokens": 0.5}), "dropped.assistant_tokens"),
     ],
 )
 def test_a_line_that_is_no_estimate_names_the_field(record, field):
@@ -207,6 +225,22 @@ def test_an_abstention_about_an_unknown_instrument_is_refused():
     abstained = estimate_record(estimate(score=None)) | {"instrument": "mood-99"}
     with pytest.raises(DataError, match="not one that Sottovoce knows"):
         estimate_from(abstained)
+
+
+def test_scores_of_others_need_not_say_what_was_dropped():
+    assert estimate_from(broken(dropped=...)).dropped is None
+
+
+def test_only_windows_that_lost_something_are_counted():
+    lost = total_dropped([Dropped(1, 2, 30, 40), None, Dropped(), Dropped(0, 0, 5, 0)])
+    assert lost == {
+        "windows": 2,
+        "user_messages": 1,
+        "assistant_messages": 2,
+        "user_tokens": 35,
+        "assistant_tokens": 40,
+    }
+    assert set(total_dropped([]).values()) == {0}
 
 
 def test_a_whole_number_of_messages_may_be_written_with_a_point():

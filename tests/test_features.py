@@ -8,7 +8,7 @@ from tests import tiny
 from sottovoce import features
 from sottovoce.backbones import load_backbone
 from sottovoce.features import POOLINGS, pooled_states
-from sottovoce.model_input import Rendering, render
+from sottovoce.model_input import Rendering
 
 
 @pytest.fixture(scope="module", params=["tiny_qwen", "tiny_composite_qwen", "tiny_bert"])
@@ -17,10 +17,7 @@ def backbone(request):
 
 
 def read(backbone, windows, layers=(0, 1, 2), **rendering):
-    inputs = [
-        render(window, backbone.tokenizer, Rendering(**rendering), backbone.max_length)
-        for window in windows
-    ]
+    inputs = tiny.rendered(backbone, windows, Rendering(**rendering))
     return inputs, pooled_states(backbone, inputs, layers, POOLINGS)
 
 
@@ -74,10 +71,7 @@ def test_neither_order_nor_batch_size_changes_what_is_read(backbone, order, budg
 
 def test_progress_is_told_window_by_window(backbone):
     told = []
-    inputs = [
-        render(window, backbone.tokenizer, Rendering(), backbone.max_length)
-        for window in tiny.labelled_windows(3)
-    ]
+    inputs = tiny.rendered(backbone, tiny.labelled_windows(3))
     pooled_states(backbone, inputs, [0], ["mean"], lambda done, total: told.append((done, total)))
     assert told[-1] == (3, 3)
     assert told == sorted(told)

@@ -173,6 +173,15 @@ def test_every_mistake_of_fine_tuning_is_told_at_once(tmp_path):
         assert mistake in sentence
 
 
+def test_trackers_are_none_unless_named_and_decide_nothing_of_the_estimator(tmp_path):
+    changes = {"probe": None, "finetune": {"report_to": ["tensorboard", "mlflow"]}}
+    named = read_recipe(recipes.write_recipe(tmp_path, **changes))
+    assert named.trackers == ("tensorboard", "mlflow")
+    without = read_recipe(recipes.write_recipe(tmp_path, probe=None, finetune={}))
+    assert without.trackers == read_recipe(recipes.write_recipe(tmp_path)).trackers == ()
+    assert named.settings == without.settings
+
+
 @pytest.mark.parametrize(
     ("finetune", "mistake"),
     [
@@ -185,6 +194,11 @@ def test_every_mistake_of_fine_tuning_is_told_at_once(tmp_path):
             "finetune: the method full trains every weight; leave lora out",
         ),
         ({"lora": 5}, "finetune.lora: write a mapping of keys"),
+        (
+            {"report_to": ["tensorbord"]},
+            "finetune.report_to.0: input should be 'tensorboard', 'wandb' or 'mlflow'",
+        ),
+        ({"report_to": "wandb"}, "finetune.report_to: write a list"),
     ],
 )
 def test_one_mistake_of_fine_tuning_is_one_clause(tmp_path, finetune, mistake):

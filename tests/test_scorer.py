@@ -4,9 +4,11 @@ from tests import tiny
 
 from sottovoce.cohort import Window, WindowRules
 from sottovoce.conformal import PredictiveDistribution
+from sottovoce.errors import DataError
+from sottovoce.estimates import Dropped
 from sottovoce.estimator import Estimator
 from sottovoce.instruments import GAD_7
-from sottovoce.scorer import Scorer
+from sottovoce.scorer import Reading, Scorer
 from sottovoce.stream import score_file
 
 
@@ -20,8 +22,17 @@ class Counter(Scorer):
     model_id = "counter"
     summary = "counts messages"
 
-    def predict(self, windows, advance=None):
-        return np.array([float(len(each.user_messages)) for each in windows])
+    def read(self, windows):
+        return [
+            Reading(each.reason)
+            if each.reason
+            else Reading(None, float(len(each.user_messages)), Dropped(user_messages=1))
+            for each in windows
+        ]
+
+    def judge(self, readings, advance=None):
+        assert readings  # never asked about nothing
+        return [(each.content, self.distribution) for each in readings]
 
     def save_pretrained(self, folder):
         return folder
@@ -35,11 +46,34 @@ def test_a_bare_score_becomes_an_estimate_of_the_scorer_s_own_instrument():
     assert (estimate.model_id, estimate.n_messages) == ("counter", 5)
 
 
-def test_a_window_with_a_reason_is_not_given_to_predict():
-    barred = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "too little")
-    first, second = Counter().score([barred, tiny.window("ada", tiny.SAYINGS[:3])])
+BARRED = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "too little")
+
+
+def test_what_cannot_be_read_is_abstained_with_its_reason_in_its_place():
+    first, second = Counter().score([BARRED, tiny.window("ada", tiny.SAYINGS[:3])])
     assert (first.abstained, first.reason, first.score) == (True, "too little", None)
     assert (second.score, second.abstained) == (3, False)
+    assert (first.dropped, second.dropped) == (None, Dropped(user_messages=1))
+
+
+def test_nothing_is_judged_where_nothing_can_be_read():
+    assert [each.abstained for each in Counter().score([BARRED, BARRED])] == [True, True]
+    assert Counter().score([]) == []
+
+
+def test_bare_scores_of_what_cannot_be_read_are_refused():
+    windows = [tiny.window("ada", tiny.SAYINGS[:count]) for count in (3, 4)]
+    assert Counter().predict(windows).tolist() == [3, 4]
+    assert Counter().predict([]).shape == (0,)
+    with pytest.raises(DataError, match="too little; leave the window out"):
+        Counter().predict([*windows, BARRED])
+
+
+def test_a_person_without_any_message_is_abstained_without_a_window():
+    estimate = Counter().abstain("zoe", "no message", coverage=0.5)
+    assert (estimate.abstained, estimate.reason, estimate.n_messages) == (True, "no message", 0)
+    assert (estimate.window_start, estimate.window_end, estimate.score) == (None, None, None)
+    assert (estimate.instrument, estimate.coverage, estimate.model_id) == ("gad-7", 0.5, "counter")
 
 
 def test_a_file_is_scored_by_anything_that_scores(tmp_path):

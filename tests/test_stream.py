@@ -44,6 +44,9 @@ class Reader:
             made.estimate(each.user_id, window_end=each.end, coverage=chosen) for each in windows
         ]
 
+    def abstain(self, user_id, reason, coverage):
+        return made.estimate(user_id, None, reason=reason, coverage=coverage or 0.9)
+
 
 def chat(user, number, minutes):
     first = tiny.NOON + timedelta(minutes=minutes)
@@ -117,9 +120,36 @@ def test_questionnaires_of_another_instrument_and_people_without_any_are_not_ask
     assert list(score_file(Reader(), path, at=labels)) == []
 
 
-def test_a_person_without_any_message_has_no_window(tmp_path):
-    path = write(tmp_path, [Conversation("ada", "1", ()), chat("ben", 1, 0)])
-    assert [each.user_id for each in score_file(Reader(), path)] == ["ben"]
+def test_a_person_without_any_message_is_abstained_in_their_place(tmp_path):
+    silent = [
+        Conversation("ada", "1", ()),
+        Conversation("cy", "1", ()),
+        Conversation("ada", "2", ()),
+    ]
+    path = write(tmp_path, [silent[0], chat("ben", 1, 0), *silent[1:], chat("dee", 1, 0)])
+    reader = Reader()
+    found = list(score_file(reader, path, coverage=0.5))
+    assert [(each.user_id, each.abstained) for each in found] == [
+        ("ada", True),
+        ("ben", False),
+        ("cy", True),
+        ("dee", False),
+    ]
+    assert {each.reason for each in found if each.abstained} == {
+        "the person's conversations hold no message"
+    }
+    assert {each.coverage for each in found} == {0.5}
+    assert [each.user_id for each in reader.windows] == ["ben", "dee"]
+
+
+def test_before_a_questionnaire_a_person_without_any_message_has_an_empty_window(tmp_path):
+    path = write(tmp_path, [Conversation("ada", "1", ()), Conversation("ben", "1", ())])
+    reader = Reader()
+    labels = write_labels(tmp_path, [("ada", 30, "phq-9"), ("ada", 60, "phq-9")])
+    assert len(list(score_file(reader, path, at=labels))) == 2
+    assert [each.reason for each in reader.windows] == [
+        "0 user messages in the window, 1 are needed"
+    ] * 2
 
 
 def test_memory_does_not_grow_with_the_number_of_people(tmp_path):

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from sottovoce import toy
+from sottovoce.backbones import Backbone
 from sottovoce.cohort import Window
 from sottovoce.conversations import Conversation, Message, QuestionnaireResponse
+from sottovoce.model_input import ModelInput, Renderer, Rendering
 
 NOON = datetime(2025, 3, 14, 12, tzinfo=UTC)
 SAYINGS = toy.SENTENCES
@@ -94,3 +96,11 @@ def labelled_windows(n: int = 40, seed: int = 3) -> list[Window]:
 def conversation(each: Window) -> Conversation:
     """Give a window's messages as one conversation."""
     return Conversation(each.user_id, f"{each.user_id}-1", each.messages)
+
+
+def rendered(
+    backbone: Backbone, windows: list[Window], rendering: Rendering | None = None
+) -> list[ModelInput]:
+    """Give windows as the backbone reads them."""
+    renderer = Renderer.of(backbone.tokenizer, rendering or Rendering(), backbone.max_length)
+    return [renderer.render(each) for each in windows]

@@ -16,7 +16,7 @@ from sottovoce.estimator import Estimator
 from sottovoce.head import Head, new_parameters
 from sottovoce.instruments import PHQ_9
 from sottovoce.jobs import Examples, Job
-from sottovoce.model_input import Rendering, render, tokenizer_fingerprint
+from sottovoce.model_input import Rendering, tokenizer_fingerprint
 from sottovoce.settings import (
     BackboneSettings,
     EstimatorSettings,
@@ -63,7 +63,7 @@ def settings_for(folder: Path, method: str = "lora", **changes: Any) -> Estimato
 
 def examples(backbone: Backbone, n: int = 24) -> Examples:
     windows = tiny.labelled_windows(n)
-    inputs = [render(each, backbone.tokenizer, RENDERING, backbone.max_length) for each in windows]
+    inputs = tiny.rendered(backbone, windows, RENDERING)
     totals = np.array([each.total for each in windows])
     return Examples(inputs, totals, np.full((n, len(PHQ_9.items)), np.nan), np.ones(n))
 

@@ -14,12 +14,13 @@ from sottovoce.errors import ModelError
 from sottovoce.estimates import estimate_record
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.evaluation import Evaluation, evaluate
-from sottovoce.model_card import write_ensemble_card
+from sottovoce.model_card import write_model_card
 from sottovoce.parallel import world
 from sottovoce.progress import Advance, part, silent
 from sottovoce.recipe import BUNDLED, Recipe
 from sottovoce.report import Provenance, Report, write_report
 from sottovoce.roster import Roster, read_any
+from sottovoce.tracking import tracked
 from sottovoce.train import (
     ENVIRONMENT,
     RECIPE,
@@ -70,13 +71,15 @@ def assemble(recipe_file: str | Path, out: str | Path, advance: Advance = silent
             cohort = load_cohort(leader, place.parent)
         fits: dict[str, Fit] = {}
         for number, (name, (path, recipe)) in enumerate(roster.members.items()):
-            told = part(number, len(roster.members), advance)
-            kept = _checkpoints(out, name)
-            fits[name] = fit = _fit_member(name, path, recipe, cohort, kept, told)
+            kept, folder = _checkpoints(out, name), partial / MEMBERS / name
+            whole = part(number, len(roster.members), advance)
             with world().alike():
                 if world().first:
-                    folder = partial / MEMBERS / name
                     folder.mkdir(parents=True)
+            with tracked(recipe.trackers if world().first else (), folder, whole) as told:
+                fits[name] = fit = _fit_member(name, path, recipe, cohort, kept, told)
+            with world().alike():
+                if world().first:
                     own = out_of_fold(recipe, cohort, fit)
                     write_run(folder, path, recipe, cohort, fit, own)
         form = roster.form
@@ -148,7 +151,4 @@ def _write(
         ),
     )
     write_report(folder / "report.html", report)
-    people = len(set(cohort.users))
-    write_ensemble_card(
-        folder / "MODEL_CARD.md", fit.ensemble, evaluation, people=people, simulated=simulated
-    )
+    write_model_card(folder / "MODEL_CARD.md", fit.ensemble, evaluation, simulated=simulated)

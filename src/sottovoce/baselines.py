@@ -14,7 +14,7 @@ from sottovoce.cohort import Window, assign_folds
 from sottovoce.errors import require
 from sottovoce.features import Features, pooled_states
 from sottovoce.instruments import Instrument
-from sottovoce.model_input import Rendering, render
+from sottovoce.model_input import Renderer, Rendering
 from sottovoce.probe import ProbeSearch, fit_probe
 from sottovoce.progress import Advance, silent
 
@@ -75,10 +75,8 @@ def embedding_scores(
     array, shape (len(windows),)
         Points, within the instrument's range.
     """
-    inputs = [
-        render(window, backbone.tokenizer, Rendering(layout="plain"), backbone.max_length)
-        for window in (*training, *windows)
-    ]
+    renderer = Renderer.of(backbone.tokenizer, Rendering(layout="plain"), backbone.max_length)
+    inputs = [renderer.render(window) for window in (*training, *windows)]
     layer = backbone.n_layers
     states = pooled_states(backbone, inputs, [layer], ["mean"], advance)["mean"]
     totals = np.array([window.total for window in training])

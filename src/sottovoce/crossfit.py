@@ -17,7 +17,7 @@ from sottovoce.cohort import assign_folds
 from sottovoce.finetune import finetune
 from sottovoce.instruments import instrument
 from sottovoce.jobs import Examples, Job, Rows
-from sottovoce.progress import Advance, silent
+from sottovoce.progress import Advance, Figures, silent
 from sottovoce.settings import EstimatorSettings, FinetuneSettings
 from sottovoce.tuned import TunedBody
 
@@ -70,7 +70,8 @@ def tune(
     checkpoints
         Folder of the trainings' checkpoints; a tuning that was killed goes on from them.
     advance
-        Called with windows trained on and how many there can be, over all trainings.
+        Called with windows trained on and how many there can be, over all trainings, and with
+        the record of each step and epoch.
 
     Raises
     ------
@@ -88,10 +89,7 @@ def tune(
     history: list[dict[str, Any]] = []
     size = len(users)
     for number, job in enumerate(jobs):
-
-        def told(done: int, total: int | None, before: int = number) -> None:
-            advance(round(size * (before + done / (total or 1))), size * len(jobs))
-
+        told = _shared(advance, number, size, size * len(jobs))
         tuned = finetune(backbone, examples, measured, used, job, told)
         held_out[job.held_out] = tuned.held_out
         history += tuned.history
@@ -104,6 +102,15 @@ def tune(
     else:
         apart = folds[rows]
     return Tuning(tuned.body, rows, held_out[rows], apart, tuple(history))
+
+
+def _shared(advance: Advance, number: int, size: int, whole: int) -> Advance:
+    """Give the callback of one training of several, however many of its windows it sees."""
+
+    def told(done: int, total: int | None, figures: Figures | None = None) -> None:
+        advance(round(size * (number + done / (total or 1))), whole, figures)
+
+    return told
 
 
 def _jobs(

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from sottovoce.cohort import Window, WindowRules
 from sottovoce.combination import Combination, Question, Weighting, combine, out_of_fold
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.errors import DataError, ModelError
-from sottovoce.estimates import Estimate
+from sottovoce.estimates import Dropped, Estimate
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.instruments import Instrument
 from sottovoce.progress import Advance, part, silent
-from sottovoce.scorer import Scorer
+from sottovoce.scorer import Reading, Scorer
 
 FORMAT_VERSION = 1
 RECORD_FILE, TENSOR_FILE, MEMBERS = "ensemble.json", "ensemble.safetensors", "members"
@@ -110,51 +110,35 @@ class Ensemble(Scorer):
         members = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
         return f"members {members}"
 
-    def predict(
-        self, windows: Sequence[Window], advance: Advance = silent
-    ) -> npt.NDArray[np.float64]:
-        """Give bare scores in points, within the instrument's range, shape (n,)."""
+    def read(self, windows: Sequence[Window]) -> list[Reading]:
+        """Let every member read each window; what one cannot read has its name and reason."""
+        columns = []
+        for name, member in self.members.items():
+            with _naming(name):
+                columns.append(member.read(windows))
+        return [
+            self._together(window, readings)
+            for window, *readings in zip(windows, *columns, strict=True)
+        ]
+
+    def _together(self, window: Window, readings: Sequence[Reading]) -> Reading:
+        for name, each in zip(self.members, readings, strict=True):
+            if each.reason is not None:
+                return Reading(window.reason or f"member {name}: {each.reason}")
+        dropped = Dropped.most(each.dropped or Dropped() for each in readings)
+        return Reading(None, readings, dropped)
+
+    def judge(
+        self, readings: Sequence[Reading], advance: Advance = silent
+    ) -> list[tuple[float, PredictiveDistribution]]:
+        """Put the members' scores together, and the errors to expect where they disagree so."""
         columns = []
         for number, (name, member) in enumerate(self.members.items()):
+            own = [each.content[number] for each in readings]
             with _naming(name):
-                columns.append(member.predict(windows, part(number, len(self.members), advance)))
-        return self.combination.score(np.stack(columns, axis=1))
-
-    def score(
-        self,
-        windows: Sequence[Window],
-        *,
-        coverage: float | None = None,
-        advance: Advance = silent,
-    ) -> list[Estimate]:
-        """Estimate each window; where one member abstains the ensemble does, with its reason.
-
-        Parameters
-        ----------
-        windows
-            Cut by this ensemble's `rules`.
-        coverage
-            Of the interval, 0 to 1; its own by default.
-        advance
-            Called with windows read, over all members, and their number.
-        """
-        by_member: list[list[Estimate]] = []
-        for number, (name, member) in enumerate(self.members.items()):
-            with _naming(name):
-                told = part(number, len(self.members), advance)
-                by_member.append(member.score(windows, coverage=coverage, advance=told))
-        rows = zip(windows, zip(*by_member, strict=True), strict=True)
-        return [self._together(window, said, coverage) for window, said in rows]
-
-    def _together(
-        self, window: Window, said: Sequence[Estimate], coverage: float | None
-    ) -> Estimate:
-        for name, each in zip(self.members, said, strict=True):
-            if each.score is None:
-                reason = window.reason or f"member {name}: {each.reason}"
-                return self.estimate(replace(window, reason=reason), None, coverage)
-        points = np.array([each.score for each in said], dtype=np.float64)
-        return self.estimate(window, *_scored(self.combination, points, coverage))
+                judged = member.judge(own, part(number, len(self.members), advance))
+            columns.append([score for score, _ in judged])
+        return [_scored(self.combination, points) for points in np.array(columns).T]
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write `ensemble.json`, `ensemble.safetensors` and each member into `members/NAME/`."""
@@ -190,12 +174,15 @@ class EnsembleFit:
         Fold of each window, shape (n,).
     points
         The members' own held-out scores, shape (n, k).
+    dropped
+        What the token budget left out of each training window, at most, of one member.
     """
 
     ensemble: Ensemble
     held_out: npt.NDArray[np.float64]
     folds: npt.NDArray[np.int64]
     points: npt.NDArray[np.float64]
+    dropped: tuple[Dropped, ...]
 
     def held_out_estimates(self, windows: Sequence[Window]) -> list[Estimate]:
         """Give each training window's estimate by what was learnt without its fold.
@@ -210,11 +197,14 @@ class EnsembleFit:
         """
         totals = np.array([window.total for window in windows])
         learnt = out_of_fold(self.points, totals, self.folds, self.ensemble.settings)
-        rows = zip(windows, self.points, self.folds, strict=True)
-        return [
-            self.ensemble.estimate(window, *_scored(learnt[int(fold)], points))
-            for window, points, fold in rows
-        ]
+        estimates = []
+        for row, window in enumerate(windows):
+            score, distribution = _scored(learnt[int(self.folds[row])], self.points[row])
+            dropped = self.dropped[row] if self.dropped else None
+            estimates.append(
+                self.ensemble.estimate(window, score, distribution=distribution, dropped=dropped)
+            )
+        return estimates
 
 
 def fit_ensemble(
@@ -260,7 +250,9 @@ def fit_ensemble(
         held_out[inside] = combination.score(points[inside])
     members = {name: fit.estimator for name, fit in fits.items()}
     ensemble = Ensemble(members, combine(points, totals, first.folds, to), to)
-    return EnsembleFit(ensemble, held_out, first.folds, points)
+    counted = zip(*(fit.dropped for fit in fits.values()), strict=False)
+    dropped = tuple(Dropped.most(each) for each in counted)
+    return EnsembleFit(ensemble, held_out, first.folds, points, dropped)
 
 
 def read_ensemble(folder: str | Path) -> Ensemble:
@@ -335,11 +327,10 @@ def _read_member(folder: Path, name: str, model_id: str) -> Estimator:
 
 
 def _scored(
-    combination: Combination, points: npt.NDArray[np.float64], coverage: float | None = None
-) -> tuple[float, float | None, PredictiveDistribution]:
-    """Score, coverage and distribution of one window, as `Scorer.estimate` takes them."""
-    score = float(combination.score(points[None, :])[0])
-    return score, coverage, combination.distribution(points)
+    combination: Combination, points: npt.NDArray[np.float64]
+) -> tuple[float, PredictiveDistribution]:
+    """Score and distribution of one window, as `Scorer.judge` gives them."""
+    return float(combination.score(points[None, :])[0]), combination.distribution(points)
 
 
 @contextmanager

@@ -6,8 +6,9 @@ nor how good it is (`evaluation`).
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,36 @@ _CUT_OFF = re.compile(r"0|[1-9][0-9]{0,2}")
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """What a token budget left out of a window, the person's and the companion's apart.
+
+    Parameters
+    ----------
+    user_messages, assistant_messages
+        Whole messages that were not read; a role that is never read has none.
+    user_tokens, assistant_tokens
+        Their tokens, turn markers included. Where the person's newest message alone is longer
+        than the budget, also those after its beginning, which is read.
+    """
+
+    user_messages: int = 0
+    assistant_messages: int = 0
+    user_tokens: int = 0
+    assistant_tokens: int = 0
+
+    @classmethod
+    def most(cls, several: Iterable["Dropped"]) -> "Dropped":
+        """Give the most of several, field by field.
+
+        Examples
+        --------
+        >>> Dropped.most([Dropped(1, 0, 9, 0), Dropped(2, 1, 7, 3)])
+        Dropped(user_messages=2, assistant_messages=1, user_tokens=9, assistant_tokens=3)
+        """
+        return cls(*map(max, zip(*map(astuple, several), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What the text of one window says about one person's questionnaire total.
 
@@ -29,7 +60,8 @@ class Estimate:
     user_id, instrument
         Whom and which questionnaire ("phq-9") it is about.
     window_start, window_end
-        The window that was read: messages at ``start <= time < end``, timezone-aware UTC.
+        The window that was read: messages at ``start <= time < end``, timezone-aware UTC; None
+        when abstained about a person without any message, whose window has no time.
     score
         Estimated total in points, within the instrument's range; None when abstained.
     lower, upper
@@ -46,12 +78,15 @@ class Estimate:
         Whether no score is given, and why.
     model_id
         The estimator that made it.
+    dropped
+        What the token budget left out of the window; None where nothing was read or nobody
+        counted. Of an ensemble, field by field, the most that one of its members left out.
     """
 
     user_id: str
     instrument: str
-    window_start: datetime
-    window_end: datetime
+    window_start: datetime | None
+    window_end: datetime | None
     score: float | None
     lower: float | None
     upper: float | None
@@ -62,6 +97,7 @@ class Estimate:
     abstained: bool
     reason: str | None
     model_id: str
+    dropped: Dropped | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.score, self.lower, self.upper)
@@ -73,6 +109,10 @@ class Estimate:
                     fix="leave score, lower and upper empty and give the reason",
                 )
             return
+        if self.window_start is None or self.window_end is None:
+            raise DataError(
+                "a score has no window", field="window_end", fix="give its start and end"
+            )
         if any(number is None or not math.isfinite(number) for number in numbers):
             raise DataError(
                 "score, lower or upper is missing", field="score", fix="give all three in points"
@@ -87,17 +127,35 @@ class Estimate:
             )
 
 
+def total_dropped(several: Iterable[Dropped | None]) -> dict[str, int]:
+    """Count the windows that lost something to the token budget, and all that they lost.
+
+    Examples
+    --------
+    >>> total_dropped([Dropped(1, 0, 9, 0), None, Dropped(), Dropped(2, 1, 7, 3)])["windows"]
+    2
+    """
+    counts = Counter({"windows": 0, **asdict(Dropped())})
+    for each in several:
+        if each is not None and any(astuple(each)):
+            counts.update({"windows": 1, **asdict(each)})
+    return dict(counts)
+
+
 def estimate_record(estimate: Estimate) -> dict[str, Any]:
     """Give the estimate as one object of `scores.jsonl`; numbers to 4 decimals."""
 
     def short(number: float | None) -> float | None:
         return None if number is None else round(number, 4)
 
+    def moment(time: datetime | None) -> str | None:
+        return None if time is None else format_time(time)
+
     return {
         "user_id": estimate.user_id,
         "instrument": estimate.instrument,
-        "window_start": format_time(estimate.window_start),
-        "window_end": format_time(estimate.window_end),
+        "window_start": moment(estimate.window_start),
+        "window_end": moment(estimate.window_end),
         "score": short(estimate.score),
         "lower": short(estimate.lower),
         "upper": short(estimate.upper),
@@ -108,6 +166,7 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
         "abstained": estimate.abstained,
         "reason": estimate.reason,
         "model_id": estimate.model_id,
+        "dropped": None if estimate.dropped is None else asdict(estimate.dropped),
     }
 
 
@@ -133,8 +192,8 @@ def estimate_from(record: object) -> Estimate:
     return Estimate(
         user_id=_text(record, "user_id"),
         instrument=instrument(_text(record, "instrument")).key,
-        window_start=parse_time(record.get("window_start"), field="window_start"),
-        window_end=parse_time(record.get("window_end"), field="window_end"),
+        window_start=_time_or_null(record, "window_start"),
+        window_end=_time_or_null(record, "window_end"),
         score=numbers["score"],
         lower=numbers["lower"],
         upper=numbers["upper"],
@@ -145,6 +204,7 @@ def estimate_from(record: object) -> Estimate:
         abstained=abstained,
         reason=_text_or_null(record, "reason"),
         model_id=_text(record, "model_id"),
+        dropped=_dropped(record.get("dropped")),
     )
 
 
@@ -179,8 +239,27 @@ def _count(record: dict[str, Any], name: str) -> int:
     number = _number(record, name)
     if number is None or number < 0 or not number.is_integer():
         found = "nothing" if number is None else "not a whole number from 0 up"
-        raise DataError(f"it is {found}", field=name, fix="give the number of user messages")
+        raise DataError(f"it is {found}", field=name, fix="give a whole number from 0 up")
     return int(number)
+
+
+def _dropped(raw: object) -> Dropped | None:
+    """Read what the budget dropped; scores that others made need not say it."""
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise DataError(
+            f"it is {describe(raw)}", field="dropped", fix="give an object of counts, or leave it"
+        )
+    try:
+        return Dropped(*(_count(raw, each.name) for each in fields(Dropped)))
+    except DataError as error:
+        raise DataError(error.problem, field=f"dropped.{error.field}", fix=error.fix) from None
+
+
+def _time_or_null(record: dict[str, Any], name: str) -> datetime | None:
+    value = record.get(name)
+    return None if value is None else parse_time(value, field=name)
 
 
 def _text(record: dict[str, Any], name: str) -> str:

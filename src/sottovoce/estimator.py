@@ -22,15 +22,15 @@ from sottovoce.cohort import Window, WindowRules, assign_folds
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.crossfit import tune
 from sottovoce.errors import DataError, ModelError
-from sottovoce.estimates import Estimate
+from sottovoce.estimates import Dropped, Estimate
 from sottovoce.features import Pooling, pooled_states
 from sottovoce.instruments import Instrument, instrument
 from sottovoce.jobs import Examples
-from sottovoce.model_input import ModelInput, render, tokenizer_fingerprint
+from sottovoce.model_input import ModelInput, Renderer, tokenizer_fingerprint
 from sottovoce.parallel import new_mesh, world
 from sottovoce.probe import FittedProbe, fit_probe
 from sottovoce.progress import Advance, silent
-from sottovoce.scorer import Scorer
+from sottovoce.scorer import Reading, Scorer
 from sottovoce.settings import BackboneSettings, EstimatorSettings
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "estimator"
@@ -60,6 +60,8 @@ class Fit:
         The probe with the error of every candidate; None for a fine-tuned body.
     history
         Loss and validation error by step and epoch of a fine-tuning.
+    dropped
+        What the token budget left out of each training window; empty where nobody counted.
 
     Of several processes that fine-tune together only the first has the trained weights in its
     estimator.
@@ -71,6 +73,7 @@ class Fit:
     folds: npt.NDArray[np.int64]
     fitted: FittedProbe | None = None
     history: tuple[dict[str, Any], ...] = ()
+    dropped: tuple[Dropped, ...] = ()
 
     def held_out_estimates(self, windows: Sequence[Window]) -> list[Estimate]:
         """Give the estimates of trainings that did not hold the person, in the order of `rows`.
@@ -82,12 +85,16 @@ class Fit:
         windows
             The training windows, all of them.
         """
-        own = [windows[row] for row in self.rows]
-        residuals = np.array([window.total for window in own]) - self.held_out
+        residuals = np.array([windows[row].total for row in self.rows]) - self.held_out
         estimates = []
-        for window, score, fold in zip(own, self.held_out, self.folds, strict=True):
+        for row, score, fold in zip(self.rows, self.held_out, self.folds, strict=True):
             others = PredictiveDistribution.from_residuals(residuals[self.folds != fold])
-            estimates.append(self.estimator.estimate(window, float(score), distribution=others))
+            dropped = self.dropped[row] if self.dropped else None
+            estimates.append(
+                self.estimator.estimate(
+                    windows[row], float(score), distribution=others, dropped=dropped
+                )
+            )
         return estimates
 
 
@@ -191,25 +198,25 @@ class Estimator(Scorer):
         _refuse_weights(weights, len(windows), settings)
         backbone = backbone or _load_to_train(settings)
         if settings.finetune is not None:
-            inputs = _render_all(windows, backbone, settings)
+            inputs, dropped = _rendered(windows, backbone, settings)
             examples = _examples(windows, inputs, settings, weights)
             users = [window.user_id for window in windows]
             tuning = tune(backbone, examples, users, settings, checkpoints, advance)
             residuals = examples.totals[tuning.rows] - tuning.held_out
             artefact = _artefact(windows, settings, backbone, tuning.body, residuals)
             estimator = cls(artefact)
-            return Fit(
-                estimator, tuning.rows, tuning.held_out, tuning.folds, history=tuning.history
-            )
+            found = (tuning.rows, tuning.held_out, tuning.folds)
+            return Fit(estimator, *found, history=tuning.history, dropped=dropped)
         layers = settings.probe.layers or tuple(range(backbone.n_layers + 1))
         if max(layers) > backbone.n_layers or min(layers) < 0:
             raise ModelError(
                 f"layer {max(layers)} was asked for, and the backbone has layers 0 to "
                 f"{backbone.n_layers}; correct probe.layers"
             )
-        inputs = _render_all(windows, backbone, settings)
+        inputs, dropped = _rendered(windows, backbone, settings)
         features = pooled_states(backbone, inputs, layers, settings.probe.poolings, advance)
-        return cls.fit_features(windows, features, layers, settings, backbone)
+        fit = cls.fit_features(windows, features, layers, settings, backbone)
+        return replace(fit, dropped=dropped)
 
     @classmethod
     def fit_features(
@@ -230,58 +237,31 @@ class Estimator(Scorer):
         artefact = _artefact(windows, settings, backbone, fitted.probe, totals - held_out)
         return Fit(cls(artefact, backbone), np.arange(len(totals)), held_out, folds, fitted)
 
-    def score(
-        self,
-        windows: Sequence[Window],
-        *,
-        coverage: float | None = None,
-        advance: Advance = silent,
-    ) -> list[Estimate]:
-        """Estimate each window, or abstain with a reason.
-
-        Parameters
-        ----------
-        windows
-            Cut by this estimator's `rules`.
-        coverage
-            Of the interval, 0 to 1; the settings' by default.
-
-        Returns
-        -------
-        list of Estimate
-            In the order of the windows.
-        """
-        inputs = {}
-        judged = list(windows)
-        for row, window in enumerate(windows):
-            if window.reason is None:
-                try:
-                    inputs[row] = self._rendered(window)
-                except DataError as error:
-                    judged[row] = replace(window, reason=error.problem)
-        points = dict(zip(inputs, self._points(list(inputs.values()), advance), strict=True))
+    def read(self, windows: Sequence[Window]) -> list[Reading]:
+        """Render each window; what turns into no text of the person is given that reason."""
         return [
-            self.estimate(window, float(points[row]) if row in points else None, coverage)
-            for row, window in enumerate(judged)
+            self._reading(each) if each.reason is None else Reading(each.reason) for each in windows
         ]
 
-    def predict(
-        self, windows: Sequence[Window], advance: Advance = silent
-    ) -> npt.NDArray[np.float64]:
-        """Give bare scores in points, within the instrument's range, shape (n,)."""
-        return self._points([self._rendered(window) for window in windows], advance)
+    def _reading(self, window: Window) -> Reading:
+        try:
+            rendered = self._renderer.render(window)
+        except DataError as error:
+            return Reading(error.problem)
+        return Reading(None, rendered, rendered.dropped)
 
-    def _rendered(self, window: Window) -> ModelInput:
-        backbone = self.backbone
-        return render(window, backbone.tokenizer, self.settings.rendering, backbone.max_length)
-
-    def _points(
-        self, inputs: Sequence[ModelInput], advance: Advance = silent
-    ) -> npt.NDArray[np.float64]:
-        if not inputs:
-            return np.empty(0)
+    def judge(
+        self, readings: Sequence[Reading], advance: Advance = silent
+    ) -> list[tuple[float, PredictiveDistribution]]:
+        """Let the body read rendered windows; give points and the errors of the folds."""
+        inputs = [each.content for each in readings]
         points = self.artefact.body.predict(self.backbone, inputs, advance)
-        return np.clip(points, self.instrument.minimum, self.instrument.maximum)
+        bounded = np.clip(points, self.instrument.minimum, self.instrument.maximum)
+        return [(float(each), self.distribution) for each in bounded]
+
+    @cached_property
+    def _renderer(self) -> Renderer:
+        return _renderer(self.backbone, self.settings)
 
     @property
     def backbone(self) -> Backbone:
@@ -357,13 +337,17 @@ def _load_to_train(settings: EstimatorSettings) -> Backbone:
         return _load(settings.backbone, keep_layers=used.layers if used else None, mesh=mesh)
 
 
-def _render_all(
+def _renderer(backbone: Backbone, settings: EstimatorSettings) -> Renderer:
+    return Renderer.of(backbone.tokenizer, settings.rendering, backbone.max_length)
+
+
+def _rendered(
     windows: Sequence[Window], backbone: Backbone, settings: EstimatorSettings
-) -> list[ModelInput]:
-    return [
-        render(window, backbone.tokenizer, settings.rendering, backbone.max_length)
-        for window in windows
-    ]
+) -> tuple[list[ModelInput], tuple[Dropped, ...]]:
+    """Give what is trained on, and what the token budget left out of it."""
+    renderer = _renderer(backbone, settings)
+    inputs = [renderer.render(window) for window in windows]
+    return inputs, tuple(each.dropped for each in inputs)
 
 
 def _examples(

@@ -77,7 +77,8 @@ def finetune(
     instrument, settings
         What is estimated, and how it is trained.
     advance
-        Called with windows trained on and how many there can be.
+        Called with windows trained on and how many there can be, and with the record of each step
+        and epoch; of a training that goes on, with those before, too.
 
     Raises
     ------
@@ -172,7 +173,9 @@ class _Training:
         """Train until the epochs are over or validation no longer improves."""
         if not self._restore() and self.settings.head.start == "probe":
             self._start_from_probe()
-        size = len(self.job.training)
+        size, history = len(self.job.training), self.state.history
+        for before in history:
+            advance((self.state.epoch - 1) * size, self.pace.epochs * size, before)
         while not self.state.finished:
             order = epoch_order(
                 self.lengths, self.pace.batch_size, [self.job.seed, self.state.epoch]
@@ -180,10 +183,11 @@ class _Training:
             for places in order[self.state.batch :]:
                 self._step([int(self.job.training[place]) for place in places])
                 done = (self.state.epoch - 1) * size + sum(map(len, order[: self.state.batch]))
-                advance(done, self.pace.epochs * size)
+                advance(done, self.pace.epochs * size, history[-1])
                 if self.state.step % self.pace.checkpoint_steps == 0:
                     self._save()
             self._end_epoch(len(order))
+            advance((self.state.epoch - 1) * size, self.pace.epochs * size, history[-1])
             self._save()
 
     def _start_from_probe(self) -> None:

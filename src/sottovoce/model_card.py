@@ -3,6 +3,7 @@
 Owns its sentences. Draws only what the evaluation measured. Does not compute.
 """
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sottovoce.ensemble import Ensemble
@@ -19,33 +20,26 @@ tags: [depression-severity, {instrument}, simulated-data-{simulated}]
 
 Estimates the {title} total ({low}-{high} points) of a person from what they wrote in conversation
 with an AI companion over the last {days:g} days, with a {coverage:.0%} prediction interval and a
-probability at every cut-off. Method after Tieleman et al. 2026, arXiv:2606.17973,
-{form}
+probability at every cut-off{form}
 
 **It supports clinicians and researchers; it never diagnoses.** A total cannot clear suicide risk:
 risk language needs a separate, faster path.
 
 ## What it is
-| | |
-|---|---|
-| backbone | {backbone} ({fingerprint}…) |
-| reads | {roles} messages, {layout} layout, up to {tokens} tokens |
-| body | {body} |
-| abstains | below {messages} user messages or {words} user words in the window |
-| questionnaire wording in the chat | {leaks} |
+{parts}
 
 ## Trained on
 {people} people, {windows} windows.{simulated_note}
 
 ## Out-of-fold results
-Each person was scored by a training that did not hold them; intervals are 95% bootstrap intervals
-over people.
+Each person was scored by {scored_by}.
+Intervals are 95% bootstrap intervals over people.
 
 | metric | value |
 |---|---|
 {rows}
 
-{chose} A test on people of the intended population, by group, is
+{chose}A test on people of the intended population, by group, is
 owed before any use; `sottovoce evaluate` makes it.
 
 ## Limits
@@ -54,6 +48,8 @@ Estimates are drawn towards the mean of the training people: the ends of the sca
 under-stated. Depends on how much a person lets on.
 """
 
+_SIMULATED = " **Simulated people; never evidence of clinical accuracy.**"
+
 _FORMS = {
     "probe": "in its smallest\nform: a frozen backbone and a linear probe, not the study's "
     "fine-tuned 27B model.",
@@ -61,125 +57,98 @@ _FORMS = {
     "weights nor its data.",
 }
 _CHOSE = {
-    "probe": "These people chose layer and penalty.",
-    "finetune": "When to stop was chosen by other people; the recipe was not.",
+    "probe": "These people chose layer and penalty. ",
+    "finetune": "When to stop was chosen by other people; the recipe was not. ",
 }
 """What the people who were scored had a part in, by the kind of body."""
-_SIMULATED = " **Simulated people; never evidence of clinical accuracy.**"
 
-_ENSEMBLE = """---
-library_name: sottovoce
-license: other
-tags: [depression-severity, {instrument}, simulated-data-{simulated}]
----
-
-# {model_id}
-
-Estimates the {title} total ({low}-{high} points) of a person from what they wrote in conversation
-with an AI companion over the last {days:g} days, with a {coverage:.0%} prediction interval and a
-probability at every cut-off: {count} estimators together, {weighting} weights. Each member's card
-lies in `members/`.
-
-**It supports clinicians and researchers; it never diagnoses.** A total cannot clear suicide risk:
-risk language needs a separate, faster path.
-
-## What it is
-| member | weight | model |
-|---|---|---|
-{members}
-
-{width} It abstains where a member does.
-
-## Trained on
-{people} people.{simulated_note}
-
-## Out-of-fold results
-Each person was scored by members, weights and widths that were made without them; intervals are
-95% bootstrap intervals over people.
-
-| metric | value |
+_PARTS = """| | |
 |---|---|
-{rows}
-
-A test on people of the intended population, by group, is owed before any use; `sottovoce
-evaluate` makes it.
-
-## Limits
-One language (English). Other apps, other populations and other ways of talking are untested.
-Estimates are drawn towards the mean of the training people: the ends of the scale are
-under-stated. Depends on how much a person lets on.
-"""
+| backbone | {backbone} ({fingerprint}…) |
+| reads | {roles} messages, {layout} layout, up to {tokens} tokens |
+| body | {body} |
+| abstains | below {messages} user messages or {words} user words in the window |
+| questionnaire wording in the chat | {leaks} |"""
+_LEAKS = {"remove": "removed", "flag": "kept and counted", "exclude": "window excluded"}
 
 
-def write_ensemble_card(
-    path: Path, ensemble: Ensemble, evaluation: Evaluation, *, people: int, simulated: bool
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the card of an estimator and that of an ensemble do not share."""
+
+    form: str
+    parts: str
+    scored_by: str
+    chose: str
+
+
+def write_model_card(
+    path: Path, model: Estimator | Ensemble, evaluation: Evaluation, *, simulated: bool
 ) -> None:
-    """Write the card of an ensemble and its out-of-fold evaluation."""
-    used, share = ensemble.instrument, ensemble.combination.share
-    text = _ENSEMBLE.format(
+    """Write the card of an estimator or an ensemble, with its out-of-fold evaluation."""
+    used = model.instrument
+    first = next(iter(model.members.values())) if isinstance(model, Ensemble) else model
+    training = first.artefact.training  # members are trained on the same people
+    kind = _ensemble(model) if isinstance(model, Ensemble) else _estimator(model)
+    text = _CARD.format(
         instrument=used.key,
         simulated="yes" if simulated else "no",
-        model_id=ensemble.model_id,
+        model_id=model.model_id,
         title=used.title,
         low=used.minimum,
         high=used.maximum,
-        days=ensemble.rules.look_back_days,
-        coverage=ensemble.coverage,
-        count=len(ensemble.members),
-        weighting=ensemble.settings.weighting,
-        members="\n".join(
-            f"| {name} | {weight:.2f} | {ensemble.members[name].model_id} |"
-            for name, weight in ensemble.weights.items()
-        ),
-        width=f"{share:.0%} of the interval's width follows the members' disagreement."
-        if share
-        else "The interval is as wide for everybody: following the members' disagreement did not "
-        "better it out of fold.",
-        people=people,
+        days=model.rules.look_back_days,
+        coverage=model.coverage,
+        people=training["people"],
+        windows=training["windows"],
         simulated_note=_SIMULATED if simulated else "",
-        rows=_rows(evaluation),
+        rows="\n".join(f"| {key} | {each.text()} |" for key, each in evaluation.figures.items()),
+        **asdict(kind),
     )
     path.write_text(text, "utf-8")
 
 
-def write_model_card(
-    path: Path, estimator: Estimator, evaluation: Evaluation, *, simulated: bool
-) -> None:
-    """Write the card of an estimator and its out-of-fold evaluation."""
-    settings, body = estimator.settings, estimator.artefact.body
-    used = estimator.instrument
-    text = _CARD.format(
-        instrument=used.key,
-        simulated="yes" if simulated else "no",
-        model_id=estimator.model_id,
-        title=used.title,
-        low=used.minimum,
-        high=used.maximum,
-        days=settings.rules.look_back_days,
-        coverage=settings.coverage,
+def _estimator(model: Estimator) -> _Kind:
+    settings, body = model.settings, model.artefact.body
+    parts = _PARTS.format(
         backbone=_shown(settings.backbone.name),
-        fingerprint=estimator.artefact.fingerprints["backbone"][:12],
+        fingerprint=model.artefact.fingerprints["backbone"][:12],
         roles=" and ".join(settings.rendering.roles),
         layout=settings.rendering.layout,
         tokens=settings.rendering.max_tokens,
         body=body.described,
-        form=_FORMS[body.kind],
-        chose=_CHOSE[body.kind],
         messages=settings.rules.min_user_messages,
         words=settings.rules.min_user_words,
-        leaks={"remove": "removed", "flag": "kept and counted", "exclude": "window excluded"}[
-            settings.rules.leaks
-        ],
-        people=estimator.artefact.training["people"],
-        windows=estimator.artefact.training["windows"],
-        simulated_note=_SIMULATED if simulated else "",
-        rows=_rows(evaluation),
+        leaks=_LEAKS[settings.rules.leaks],
     )
-    path.write_text(text, "utf-8")
+    return _Kind(
+        form=f". Method after Tieleman et al. 2026, arXiv:2606.17973,\n{_FORMS[body.kind]}",
+        parts=parts,
+        scored_by="a training that did not hold them",
+        chose=_CHOSE[body.kind],
+    )
 
 
-def _rows(evaluation: Evaluation) -> str:
-    return "\n".join(f"| {key} | {figure.text()} |" for key, figure in evaluation.figures.items())
+def _ensemble(model: Ensemble) -> _Kind:
+    share = model.combination.share
+    width = (
+        f"{share:.0%} of the interval's width follows the members' disagreement."
+        if share
+        else "The interval is as wide for everybody: following the members' disagreement did not "
+        "better it out of fold."
+    )
+    members = "\n".join(
+        f"| {name} | {weight:.2f} | {model.members[name].model_id} |"
+        for name, weight in model.weights.items()
+    )
+    return _Kind(
+        form=f": {len(model.members)} estimators together, {model.settings.weighting} weights. "
+        "Each member's card\nlies in `members/`.",
+        parts=f"| member | weight | model |\n|---|---|---|\n{members}\n\n{width} It abstains "
+        "where a member does.",
+        scored_by="members, weights and widths that were made without them",
+        chose="",
+    )
 
 
 def _shown(backbone: str) -> str:

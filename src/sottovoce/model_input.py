@@ -1,8 +1,8 @@
 """From a window to token ids: one rendering for training and for scoring, and its fingerprint.
 
-Owns which roles are read, how messages are laid out, the token budget (newest whole messages
-first), the cutting into segments that a backbone can read, and which token belongs to which
-message. Does not know backbones' weights, labels or pooling.
+Owns which roles are read, how messages are laid out, the token budget and what it drops, the
+cutting into segments that a backbone can read, and which token belongs to which message. Does not
+know backbones' weights, labels or pooling.
 """
 
 import hashlib
@@ -15,11 +15,14 @@ from typing import Any, Literal
 from sottovoce.cohort import Window
 from sottovoce.conversations import Message, Role
 from sottovoce.errors import DataError, ModelError
+from sottovoce.estimates import Dropped
 
 Layout = Literal["chat", "turns", "plain"]
 
-RENDERING_VERSION = 1
-"""Raised whenever the same window and settings would give other tokens; part of the fingerprint."""
+RENDERING_VERSIONS = {"user": 1, "assistant": 2}
+"""By the roles that are read, the latest of which counts. Raised whenever the same window and
+settings would give other tokens; part of the fingerprint. 2: where both are read, the budget drops
+the companion's messages first. The person's alone are dropped as they always were, oldest first."""
 
 _PROBE_TEXTS = (
     "I can't sleep, 3 nights now… \N{SLEEPING FACE} it's *fine*.",
@@ -46,8 +49,12 @@ class Rendering:
         line. On the bundled training people, user messages alone: out-of-fold MAE 4.10, 4.16
         and 4.26 (docs/decisions/0003). Backbones without a chat template need one of the others.
     max_tokens
-        Budget for a window, in tokens. Newest whole messages are kept; what does not fit is
-        dropped and counted. 4096 holds five times the longest window of the bundled cohort.
+        Budget for the messages of a window with their turn markers, in tokens; what a tokenizer
+        puts around every segment ([CLS], [SEP]) comes on top. Whole messages are kept, newest
+        first, and the companion's only where all of the person's fit. What does not fit is
+        dropped and counted. Of a newest message of the person that is longer than the budget the
+        beginning is read: without it a person who wrote one long text could not be scored at all.
+        4096 holds five times the longest window of the bundled cohort.
 
     Raises
     ------
@@ -70,7 +77,8 @@ class Rendering:
     @property
     def fingerprint(self) -> str:
         """Hash of the settings and of the code's rendering version."""
-        return _digest({**asdict(self), "version": RENDERING_VERSION})
+        version = max(RENDERING_VERSIONS[role] for role in self.roles)
+        return _digest({**asdict(self), "version": version})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +109,13 @@ class ModelInput:
         In time order; more than one only where the window is longer than the backbone's context.
     n_messages
         Messages of the window that are in the segments.
-    n_dropped
-        Messages (of the roles that are read) that the token budget dropped.
+    dropped
+        Messages (of the roles that are read) and tokens that the token budget dropped.
     """
 
     segments: tuple[Segment, ...]
     n_messages: int
-    n_dropped: int
+    dropped: Dropped
 
     @property
     def n_tokens(self) -> int:
@@ -115,49 +123,96 @@ class ModelInput:
         return sum(len(segment.token_ids) for segment in self.segments)
 
 
-def render(window: Window, tokenizer: Any, rendering: Rendering, max_length: int) -> ModelInput:
-    """Turn a window into token ids.
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """Turns windows into token ids; what is the same for every window is worked out once.
 
     Parameters
     ----------
-    window
-        Messages in time order.
     tokenizer
         A Hugging Face tokenizer.
     rendering
         Roles, layout and budget.
-    max_length
-        The backbone's context, in tokens, special tokens included.
-
-    Returns
-    -------
-    ModelInput
-        Cut between messages where it must be cut; a message longer than the context is cut
-        inside.
-
-    Raises
-    ------
-    DataError
-        If the window has no message of the roles that are read.
+    frame
+        Ids before and after every segment.
+    markers
+        Ids before and after a message of each role.
+    room
+        The backbone's context without the frame, in tokens.
     """
-    before, after = frame(tokenizer)
-    messages = [message for message in window.messages if message.role in rendering.roles]
-    if not messages:
-        raise DataError("the window has no message to read", fix="score windows without a reason")
-    encoded = _encode(messages, tokenizer, turn_markers(tokenizer, rendering.layout))
-    first = _first_within(encoded, rendering.max_tokens)
-    kept = [each.part(0, rendering.max_tokens) for each in encoded[first:]]
-    room = max_length - len(before) - len(after)
-    segments = [
-        Segment(
-            (*before, *(token for piece in pieces for token in piece.token_ids), *after),
-            _spans(pieces, len(before)),
-        )
-        for pieces in _pack(kept, room)
-    ]
-    if not any(span.role == "user" for segment in segments for span in segment.spans):
-        raise DataError("the window has no user text to read", fix="leave the person out")
-    return ModelInput(tuple(segments), len(kept), first)
+
+    tokenizer: Any
+    rendering: Rendering
+    frame: tuple[Ids, Ids]
+    markers: Mapping[Role, tuple[Ids, Ids]]
+    room: int
+
+    @classmethod
+    def of(cls, tokenizer: Any, rendering: Rendering, max_length: int) -> "Renderer":
+        """Look at a tokenizer.
+
+        Parameters
+        ----------
+        tokenizer, rendering
+            See above.
+        max_length
+            The backbone's context, in tokens, special tokens included.
+
+        Raises
+        ------
+        ModelError
+            If the layout ``chat`` is asked for and the tokenizer's template is missing, or cannot
+            be taken apart.
+        """
+        around = frame(tokenizer)
+        markers = {
+            role: (_ids(tokenizer, before), _ids(tokenizer, after))
+            for role, (before, after) in turn_markers(tokenizer, rendering.layout).items()
+        }
+        return cls(tokenizer, rendering, around, markers, max_length - sum(map(len, around)))
+
+    def render(self, window: Window) -> ModelInput:
+        """Turn a window, messages in time order, into token ids.
+
+        Returns
+        -------
+        ModelInput
+            Cut between messages where it must be cut; a message longer than the context is cut
+            inside.
+
+        Raises
+        ------
+        DataError
+            If the window has no message of the roles that are read, or no text of the person.
+        """
+        messages = [each for each in window.messages if each.role in self.rendering.roles]
+        if not messages:
+            raise DataError(
+                "the window has no message to read", fix="score windows without a reason"
+            )
+        encoded = [self._encode(number, each) for number, each in enumerate(messages)]
+        kept = _within(encoded, self.rendering.max_tokens)
+        before, after = self.frame
+        segments = [
+            Segment(
+                (*before, *(token for piece in pieces for token in piece.token_ids), *after),
+                _spans(pieces, len(before)),
+            )
+            for pieces in _pack(kept, self.room)
+        ]
+        if not any(span.role == "user" for segment in segments for span in segment.spans):
+            raise DataError("the window has no user text to read", fix="leave the person out")
+        return ModelInput(tuple(segments), len(kept), _dropped(encoded, kept))
+
+    def _encode(self, number: int, message: Message) -> "_Piece":
+        """Tokenise; text that looks like a special token stays text, markers are tokens."""
+        before, after = self.markers[message.role]
+        text = _ids(self.tokenizer, message.content, split_special_tokens=True)
+        end = len(before) + len(text)
+        return _Piece(number, message.role, (*before, *text, *after), len(before), end)
 
 
 def frame(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -244,37 +299,39 @@ class _Piece:
             yield self.part(first, length)
 
 
-def _encode(
-    messages: Sequence[Message], tokenizer: Any, markers: Mapping[Role, tuple[str, str]]
-) -> list[_Piece]:
-    """Tokenise messages; text that looks like a special token stays text, markers are tokens."""
-
-    def ids(text: str, *, is_text: bool) -> tuple[int, ...]:
-        options = {"add_special_tokens": False, "verbose": False, "split_special_tokens": is_text}
-        return tuple(tokenizer(text, **options)["input_ids"])
-
-    around = {
-        role: (ids(before, is_text=False), ids(after, is_text=False))
-        for role, (before, after) in markers.items()
-    }
-    pieces = []
-    for number, message in enumerate(messages):
-        before, after = around[message.role]
-        text = ids(message.content, is_text=True)
-        end = len(before) + len(text)
-        pieces.append(_Piece(number, message.role, (*before, *text, *after), len(before), end))
-    return pieces
+def _ids(tokenizer: Any, text: str, **options: Any) -> Ids:
+    return tuple(tokenizer(text, add_special_tokens=False, verbose=False, **options)["input_ids"])
 
 
-def _first_within(encoded: Sequence[_Piece], budget: int) -> int:
-    """Index of the oldest message that still fits; the newest always stays, cut if it must be."""
-    used, first = 0, len(encoded)
-    while first > 0:
-        used += len(encoded[first - 1].token_ids)
-        if used > budget and first < len(encoded):
+def _within(encoded: Sequence[_Piece], budget: int) -> list[_Piece]:
+    """Keep what fits, in time order: the person's newest messages, then the companion's newest.
+
+    The first that does not fit ends it, so that neither history has a hole. The person's newest
+    message is cut where it is longer than the budget alone.
+    """
+    wanted = sorted(encoded, key=lambda piece: (piece.role != "user", -piece.message))
+    kept, used = [wanted[0].part(0, budget)], len(wanted[0].token_ids)
+    for piece in wanted[1:]:
+        used += len(piece.token_ids)
+        if used > budget:
             break
-        first -= 1
-    return first
+        kept.append(piece)
+    return sorted(kept, key=lambda piece: piece.message)
+
+
+def _dropped(encoded: Sequence[_Piece], kept: Sequence[_Piece]) -> Dropped:
+    """Count what is not kept, by role."""
+
+    def count(role: Role) -> tuple[int, int]:
+        read, there = (
+            [len(piece.token_ids) for piece in pieces if piece.role == role]
+            for pieces in (kept, encoded)
+        )
+        return len(there) - len(read), sum(there) - sum(read)
+
+    user_messages, user_tokens = count("user")
+    assistant_messages, assistant_tokens = count("assistant")
+    return Dropped(user_messages, assistant_messages, user_tokens, assistant_tokens)
 
 
 def _pack(messages: Sequence[_Piece], room: int) -> list[list[_Piece]]:

@@ -1,12 +1,24 @@
-"""How long work tells how far it is: a callback, so that no layer knows a progress bar."""
+"""How long work tells how far it is: a callback, so that no layer knows a progress bar.
 
-from collections.abc import Callable
+Owns the callback's form, and the few words in which a training tells its figures. Does not know
+who listens.
+"""
 
-Advance = Callable[[int, int | None], None]
-"""Called with the number of things done and, where it is known, of all things."""
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Figures = Mapping[str, Any]
+"""What was measured on the way: the record of one step or epoch of a training (`finetune`)."""
 
 
-def silent(_done: int, _total: int | None) -> None:
+class Advance(Protocol):
+    """Called with the number of things done, of all things where it is known, and any figures."""
+
+    def __call__(self, done: int, total: int | None, figures: Figures | None = None, /) -> None:
+        """Hear how far the work is."""
+
+
+def silent(_done: int, _total: int | None, _figures: Figures | None = None) -> None:
     """Ignore progress; the default everywhere."""
 
 
@@ -15,12 +27,41 @@ def part(number: int, count: int, advance: Advance) -> Advance:
 
     Examples
     --------
-    >>> part(1, 2, lambda done, total: print(done, total))(3, 10)
+    >>> part(1, 2, lambda done, total, figures: print(done, total))(3, 10)
     13 20
     """
 
-    def told(done: int, total: int | None) -> None:
+    def told(done: int, total: int | None, figures: Figures | None = None) -> None:
         size = total or 0
-        advance(number * size + done, count * size)
+        advance(number * size + done, count * size, figures)
 
     return told
+
+
+class Course:
+    """A training's figures so far, in a few words.
+
+    Examples
+    --------
+    >>> course = Course()
+    >>> for loss in (0.5, 0.4):
+    ...     said = course.told({"job": "final", "epoch": 1, "step": 1, "loss": loss})
+    >>> said
+    'final, epoch 1: loss 0.450'
+    """
+
+    def __init__(self) -> None:
+        self._job, self._epoch, self._losses, self._error = "", 0, list[float](), ""
+
+    def told(self, figures: Figures) -> str:
+        """Hear a record; give the mean loss of its epoch so far and the last validation MAE."""
+        if figures["job"] != self._job:
+            self._error = ""
+        if (figures["job"], figures["epoch"]) != (self._job, self._epoch):
+            self._job, self._epoch, self._losses = figures["job"], figures["epoch"], []
+        if "loss" in figures:
+            self._losses.append(figures["loss"])
+        if figures.get("validation_mae") is not None:
+            self._error = f", validation MAE {figures['validation_mae']:.2f}"
+        mean = sum(self._losses) / max(len(self._losses), 1)
+        return f"{self._job}, epoch {self._epoch}: loss {mean:.3f}{self._error}"

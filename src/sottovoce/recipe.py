@@ -53,6 +53,7 @@ from sottovoce.settings import (
     Sharding,
     can_train,
 )
+from sottovoce.tracking import Tracker
 
 BUNDLED = "bundled"
 """Written instead of a path: the simulated cohort that comes with the package."""
@@ -202,7 +203,7 @@ class ScheduleSection(_Section):
 
 
 class FinetuneSection(_Section):
-    """See `settings.FinetuneSettings`."""
+    """See `settings.FinetuneSettings`; `report_to` names trackers and decides no number."""
 
     method: Method = "lora"
     lora: LoraSection = LoraSection()
@@ -214,6 +215,7 @@ class FinetuneSection(_Section):
     sharding: Sharding = "none"
     layers: int | None = Field(None, ge=1)
     frozen_layers: int = Field(0, ge=0)
+    report_to: tuple[Tracker, ...] = ()
 
     @model_validator(mode="after")
     def _frozen_layers_fit(self) -> "FinetuneSection":
@@ -331,6 +333,11 @@ class Recipe(_Section):
     def folds(self) -> int:
         """Folds of people that the body asks for."""
         return self.finetune.folds if self.finetune else self.probe.folds
+
+    @property
+    def trackers(self) -> tuple[Tracker, ...]:
+        """Where a fine-tuning's figures go while it runs."""
+        return self.finetune.report_to if self.finetune else ()
 
     def settings_in(self, folder: Path) -> EstimatorSettings:
         """Give the settings of a recipe that stands in a folder.

@@ -1,21 +1,44 @@
 """What estimates, whatever it is made of: one estimator, or an ensemble of them.
 
-Owns the interface that scoring, cards and services are written to, and how a bare score becomes
-an estimate with its interval. Does not know bodies, backbones or files.
+Owns the interface that scoring, cards and services are written to, that what cannot be read is
+abstained, and how a bare score becomes an estimate with its interval. Does not know bodies,
+backbones or files.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sottovoce.cohort import Window, WindowRules
 from sottovoce.conformal import PredictiveDistribution
-from sottovoce.estimates import Estimate
+from sottovoce.errors import DataError
+from sottovoce.estimates import Dropped, Estimate
 from sottovoce.instruments import Instrument
 from sottovoce.progress import Advance, silent
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A window as a scorer reads it, or why it does not.
+
+    Parameters
+    ----------
+    reason
+        Why the window gets no score; None where it gets one.
+    content
+        What `Scorer.judge` needs of the window; nobody else looks at it.
+    dropped
+        What the token budget left out; None where nothing was read.
+    """
+
+    reason: str | None = None
+    content: Any = None
+    dropped: Dropped | None = None
 
 
 class Scorer(ABC):
@@ -52,10 +75,20 @@ class Scorer(ABC):
         """What it is, in a few words."""
 
     @abstractmethod
-    def predict(
-        self, windows: Sequence[Window], advance: Advance = silent
-    ) -> npt.NDArray[np.float64]:
-        """Give bare scores in points, within the instrument's range, shape (n,)."""
+    def read(self, windows: Sequence[Window]) -> list[Reading]:
+        """Give each window as it is read, or the reason why it is not: its own, or another."""
+
+    @abstractmethod
+    def judge(
+        self, readings: Sequence[Reading], advance: Advance = silent
+    ) -> list[tuple[float, PredictiveDistribution]]:
+        """Score readings without a reason, one or more.
+
+        Returns
+        -------
+        list of tuple
+            Points within the instrument's range, and the errors to expect around them.
+        """
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> Path:
@@ -84,12 +117,31 @@ class Scorer(ABC):
         list of Estimate
             In the order of the windows.
         """
-        readable = [window for window in windows if window.reason is None]
-        points = iter(self.predict(readable, advance)) if readable else iter(())
-        return [
-            self.estimate(window, None if window.reason else float(next(points)), coverage)
-            for window in windows
-        ]
+        readings = self.read(windows)
+        readable = [each for each in readings if each.reason is None]
+        judged = iter(self.judge(readable, advance) if readable else ())
+        estimates = []
+        for window, reading in zip(windows, readings, strict=True):
+            score, distribution = next(judged) if reading.reason is None else (None, None)
+            said = replace(window, reason=reading.reason)
+            estimates.append(self.estimate(said, score, coverage, distribution, reading.dropped))
+        return estimates
+
+    def predict(
+        self, windows: Sequence[Window], advance: Advance = silent
+    ) -> npt.NDArray[np.float64]:
+        """Give bare scores in points, within the instrument's range, shape (n,).
+
+        Raises
+        ------
+        DataError
+            If a window cannot be read.
+        """
+        readings = self.read(windows)
+        for reading in readings:
+            if reading.reason is not None:
+                raise DataError(reading.reason, fix="leave the window out")
+        return np.array([score for score, _ in self.judge(readings, advance)] if readings else [])
 
     def estimate(
         self,
@@ -97,6 +149,7 @@ class Scorer(ABC):
         score: float | None,
         coverage: float | None = None,
         distribution: PredictiveDistribution | None = None,
+        dropped: Dropped | None = None,
     ) -> Estimate:
         """Turn a bare score into an estimate; no score becomes an abstention.
 
@@ -110,6 +163,8 @@ class Scorer(ABC):
             Of the interval; its own by default.
         distribution
             Predictive distribution to use instead of the estimator's own.
+        dropped
+            What the token budget left out of the window.
         """
         coverage = self.coverage if coverage is None else coverage
         distribution = distribution or self.distribution
@@ -137,5 +192,25 @@ class Scorer(ABC):
             n_messages=len(window.user_messages),
             abstained=score is None,
             reason=window.reason,
+            model_id=self.model_id,
+            dropped=dropped,
+        )
+
+    def abstain(self, user_id: str, reason: str, coverage: float | None = None) -> Estimate:
+        """Give the estimate about a person of whom there is no window at all."""
+        return Estimate(
+            user_id=user_id,
+            instrument=self.instrument.key,
+            window_start=None,
+            window_end=None,
+            score=None,
+            lower=None,
+            upper=None,
+            coverage=self.coverage if coverage is None else coverage,
+            p_at_least={},
+            band=None,
+            n_messages=0,
+            abstained=True,
+            reason=reason,
             model_id=self.model_id,
         )

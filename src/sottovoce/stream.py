@@ -1,10 +1,10 @@
 """Scoring a file of any length: people come in one after the other and leave as estimates.
 
 Owns the order of work: person by person, a few at a time, so that memory does not grow with the
-number of people. Does not know where the estimates go.
+number of people, and that nobody is passed over in silence. Does not know where the estimates go.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,8 @@ from sottovoce.estimates import Estimate
 from sottovoce.histories import Histories, History
 from sottovoce.progress import Advance, silent
 from sottovoce.scorer import Scorer
+
+NO_MESSAGE = "the person's conversations hold no message"
 
 PEOPLE_AT_ONCE = 32
 """People whose windows are read together: enough to group texts of like length into batches."""
@@ -47,7 +49,8 @@ def score_file(
     Yields
     ------
     Estimate
-        People in the order of the file, questionnaires in the order of time.
+        People in the order of the file, questionnaires in the order of time. A person without any
+        message is abstained; their newest window has no time.
 
     Raises
     ------
@@ -58,23 +61,24 @@ def score_file(
         total, done = len(people), 0
         advance(0, total)
         while some := tuple(islice(visitor, PEOPLE_AT_ONCE)):
-            windows = list(_windows(some, estimator, before_questionnaires=at is not None))
-            yield from estimator.score(windows, coverage=coverage)
+            asked = [(each, _windows(each, estimator, at)) for each in some]
+            windows = [window for _, theirs in asked for window in theirs]
+            scored = iter(estimator.score(windows, coverage=coverage))
+            for history, theirs in asked:
+                if at is None and not theirs:
+                    yield estimator.abstain(history.user_id, NO_MESSAGE, coverage)
+                yield from islice(scored, len(theirs))
             done += len(some)
             advance(done, total)
 
 
-def _windows(
-    people: Iterable[History], estimator: Scorer, *, before_questionnaires: bool
-) -> Iterator[Window]:
-    for history in people:
-        messages = timeline(history.conversations)
-        if not before_questionnaires:
-            if messages:
-                yield newest_window(history.user_id, messages, estimator.rules)
-            continue
-        for response in history.responses:
-            if response.instrument == estimator.instrument.key:
-                yield window_before(
-                    history.user_id, messages, response.completed_at, estimator.rules
-                )
+def _windows(history: History, estimator: Scorer, at: str | Path | None) -> list[Window]:
+    """Cut a person's windows; there is no newest one where there is no message."""
+    messages = timeline(history.conversations)
+    if at is None:
+        return [newest_window(history.user_id, messages, estimator.rules)] if messages else []
+    return [
+        window_before(history.user_id, messages, response.completed_at, estimator.rules)
+        for response in history.responses
+        if response.instrument == estimator.instrument.key
+    ]

@@ -27,7 +27,7 @@ from sottovoce.conversations import (
     write_json_lines,
 )
 from sottovoce.errors import DataError, RecipeError
-from sottovoce.estimates import estimate_record
+from sottovoce.estimates import estimate_record, total_dropped
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.evaluation import Evaluation, evaluate
 from sottovoce.instruments import instrument
@@ -37,6 +37,7 @@ from sottovoce.progress import Advance, silent
 from sottovoce.recipe import BUNDLED, Recipe, read_recipe, recipe_for
 from sottovoce.report import Provenance, Report, installed_versions, write_report
 from sottovoce.scorer import Scorer
+from sottovoce.tracking import tracked
 
 RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
 """The run folder's own recipe, from which the run is repeated; and what it ran on."""
@@ -88,9 +89,10 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
         with world().alike():
             cohort = load_cohort(recipe, recipe_file.parent)
         settings = recipe.settings_in(recipe_file.parent)
-        fit = Estimator.fit(
-            cohort.windows, settings, checkpoints=checkpoints_beside(out), advance=advance
-        )
+        with tracked(recipe.trackers if world().first else (), partial, advance) as told:
+            fit = Estimator.fit(
+                cohort.windows, settings, checkpoints=checkpoints_beside(out), advance=told
+            )
         evaluation = out_of_fold(recipe, cohort, fit)
         with world().alike():
             if world().first:
@@ -233,7 +235,8 @@ def write_run(
     environment = environment_record()
     (folder / RECIPE).write_text(recipe_for(recipe_file, folder), "utf-8")
     write_json(folder / ENVIRONMENT, environment)
-    write_json(folder / "data.json", data_record(recipe, recipe_file.parent, cohort))
+    data = data_record(recipe, recipe_file.parent, cohort)
+    write_json(folder / "data.json", {**data, "dropped": total_dropped(fit.dropped)})
     fit.estimator.save_pretrained(folder / "model")
     write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
     write_json(

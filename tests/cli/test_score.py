@@ -18,7 +18,7 @@ from sottovoce.conversations import (
     write_json_lines,
 )
 from sottovoce.errors import DataError
-from sottovoce.estimates import read_scores
+from sottovoce.estimates import read_scores, total_dropped
 from sottovoce.estimator import Estimator
 from sottovoce.train import train
 
@@ -155,6 +155,35 @@ def test_the_coverage_of_the_interval_can_be_chosen(score, chats):
     assert 0 < widths[0.5] < widths[0.8]
 
 
+def test_people_who_said_nothing_at_all_get_a_line_too(score, chats, tmp_path):
+    path, out = chats(Conversation("ada", "1", ()), said("ben", 2, 0)), tmp_path / "scores.jsonl"
+    assert score(path, "--out", out).exit_code == 0
+    ada, ben = read_scores(out)
+    assert (ada.user_id, ada.abstained, ben.abstained) == ("ada", True, False)
+    assert ada.reason == "the person's conversations hold no message"
+    assert ada.window_start is ada.window_end is ada.dropped is None
+    assert len(lines(score(chats(Conversation("ada", "1", ()))))) == 1
+
+
+def test_what_the_token_budget_left_unread_is_counted(run, chats, tiny_qwen, tmp_path):
+    recipes.write_people(tmp_path)
+    both = {"roles": ["user", "assistant"], "layout": "turns", "max_tokens": 110}
+    model = train(recipes.write_recipe(tmp_path, tiny_qwen, input=both), tmp_path / "run").folder
+    data = json.loads((model / "data.json").read_text("utf-8"))["dropped"]
+    kept = list(read_scores(model / "predictions.jsonl"))
+    assert data == total_dropped(each.dropped for each in kept)
+    assert data["windows"] == recipes.PEOPLE
+    path, out = chats(said("ada", 1, 0), said("ben", 2, 0, messages=1)), tmp_path / "scores.jsonl"
+    outcome = run("score", path, "--model", model, "--out", out, "--json")
+    ada, ben = read_scores(out)
+    lost = json.loads(outcome.stdout)["dropped"]
+    assert lost == total_dropped([ada.dropped])
+    assert lost["assistant_messages"] == 6  # all of them, before any of the person's
+    assert 0 < lost["user_messages"] < 6
+    assert ben.dropped is None
+    assert "Windows longer than the model's token budget: 1; messages not read: " in outcome.stderr
+
+
 @pytest.mark.parametrize("coverage", [0, 1, -0.5, "most"])
 def test_a_coverage_that_is_none_is_wrong_usage(score, chats, coverage):
     outcome = score(chats(said("ada", 1, 0)), "--coverage", coverage)
@@ -185,6 +214,7 @@ def test_json_prints_the_counts_and_needs_a_file(score, chats, tmp_path, tiny_ru
         "estimates": 2,
         "scored": 1,
         "abstained": 1,
+        "dropped": total_dropped([]),
         "model_id": Estimator.from_pretrained(tiny_run).model_id,
         "out": str(out),
     }

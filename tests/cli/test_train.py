@@ -48,6 +48,19 @@ def test_json_is_one_object_with_the_metrics(run, people, tiny_qwen):
     assert f"--model '{people / 'a run'}'" in outcome.stderr
 
 
+def test_a_fine_tuning_that_is_tracked_says_nothing_on_the_way_where_no_terminal_is(
+    run, people, tiny_bert, capfd
+):
+    finetune = recipes.FINETUNE | {"report_to": ["tensorboard"], "calibration": "held_out"}
+    body = {"probe": None, "finetune": finetune, "input": recipes.TURNS}
+    outcome = run("train", recipes.write_recipe(people, tiny_bert, **body), "--out", people / "run")
+    assert outcome.exit_code == 0
+    assert [line.partition(":")[0] for line in outcome.stderr.splitlines()] == ["Next"]
+    assert len(outcome.stdout.splitlines()) == 1
+    assert capfd.readouterr() == ("", "")
+    assert list((people / "run" / "tensorboard").iterdir())
+
+
 def test_every_mistake_of_the_recipe_is_told_at_once(run, people):
     recipe = recipes.write_recipe(people, coverage=2, sead=1)
     outcome = run("train", recipe, "--out", people / "run")

@@ -33,6 +33,17 @@ def test_a_questionnaire_takes_the_latest_estimate_before_it():
     }
 
 
+def test_an_estimate_without_a_window_is_held_against_nothing_and_counted():
+    silent = estimate("ada", None, window_start=None, window_end=None)
+    why = "the person's conversations hold no message, so that there is no window"
+    pairing = match([silent, at(-1, "ben")], [asked(0), asked(0, "ben")], 14)
+    assert [pair.estimate.user_id for pair in pairing.pairs] == ["ben"]
+    assert pairing.unmatched_labels == pairing.unmatched_scores == {why: 1}
+    late = match([silent, at(1)], [asked(0)], 14)
+    assert late.unmatched_labels == {"every estimate ends after the questionnaire": 1}
+    assert match([silent], [], 14).unmatched_scores == {"no questionnaire for this person": 1}
+
+
 def test_a_window_that_ends_with_the_questionnaire_counts():
     assert len(match([at(0)], [asked(0)], 14).pairs) == 1
 

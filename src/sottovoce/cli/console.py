@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sottovoce.errors import DataError, SottovoceError
 from sottovoce.parallel import World
-from sottovoce.progress import Advance
+from sottovoce.progress import Advance, Course, Figures
 
 EXISTING_FILE = click.Path(exists=False, dir_okay=True, path_type=Path)
 """A file that is read: whether it exists is checked where it is opened, so that a missing file
@@ -97,19 +97,23 @@ def told_by_first(world: World) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Advance]:
-    """Show a progress bar on stderr and give the callback ``advance(done, total)``."""
+    """Show a progress bar on stderr and give the callback; it shows a training's figures, too."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
     )
+    course = Course()
     console = stderr()
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(label, total=None, said="")
 
-        def advance(done: int, total: int | None) -> None:
+        def advance(done: int, total: int | None, figures: Figures | None = None) -> None:
+            if figures is not None:
+                bar.update(task, said=course.told(figures))
             bar.update(task, completed=done, total=total)
 
         yield advance

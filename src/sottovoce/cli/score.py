@@ -2,7 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +64,9 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes 
 ) -> None:
     """Estimate severity for every person of CHATS, one JSON line each.
 
-    Without --at the newest window of each person is read. People with too little conversation
-    get a line that abstains and says why. With --json the counts are printed as one object; it
-    needs --out.
+    Without --at the newest window of each person is read. People with too little conversation,
+    or none, get a line that abstains and says why; what a model's token budget left unread is
+    counted in each line. With --json the counts are printed as one object; it needs --out.
     """
     if as_json and out is None:
         raise click.UsageError("--json prints the counts; it needs --out for the estimates.")
@@ -74,13 +75,15 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes 
             raise DataError("this is a folder", path=out, fix="name a file in it")
         free_path(out, force=force)
     from sottovoce.conversations import write_json_lines
+    from sottovoce.estimates import total_dropped
     from sottovoce.estimator import Estimator
     from sottovoce.stream import score_file
 
-    estimator, counts = Estimator.from_pretrained(model), {"scored": 0, "abstained": 0}
+    estimator, counts = Estimator.from_pretrained(model), Counter(scored=0, abstained=0)
+    dropped = Counter(total_dropped([]))
     with progress_bar("Scoring people") as advance:
         estimates = score_file(estimator, chats, at=at, coverage=coverage, advance=advance)
-        records = _counted(estimates, counts, chats)
+        records = _counted(estimates, counts, dropped, chats)
         if out is not None:
             write_json_lines(out, records)
         else:
@@ -88,24 +91,39 @@ def score(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes 
                 click.echo(json.dumps(record, allow_nan=False))
     if as_json:
         given = {"estimates": sum(counts.values()), **counts}
-        print_json({**given, "model_id": estimator.model_id, "out": str(out)})
-    stderr().print(
-        f"{counts['scored']} scored, {counts['abstained']} abstained ({estimator.model_id}). "
-        "An estimate is not a diagnosis.",
-        soft_wrap=True,
-    )
+        named = {"model_id": estimator.model_id, "out": str(out)}
+        print_json({**given, "dropped": dict(dropped), **named})
+    _tell(counts, dropped, estimator.model_id)
     scores, labels = str(out or "scores.jsonl"), str(at or "LABELS")
     next_step(shlex.join(["sottovoce", "evaluate", scores, labels, "--out", "evaluation"]))
 
 
+def _tell(counts: Mapping[str, int], dropped: Mapping[str, int], model_id: str) -> None:
+    """Say on stderr how many were scored, and what was not read of them."""
+    console = stderr()
+    console.print(
+        f"{counts['scored']} scored, {counts['abstained']} abstained ({model_id}). "
+        "An estimate is not a diagnosis.",
+        soft_wrap=True,
+    )
+    if dropped["windows"]:
+        console.print(
+            f"Windows longer than the model's token budget: {dropped['windows']}; messages not "
+            f"read: {dropped['user_messages']} of the person, {dropped['assistant_messages']} of "
+            "the companion.",
+            soft_wrap=True,
+        )
+
+
 def _counted(
-    estimates: Iterable["Estimate"], counts: dict[str, int], chats: Path
+    estimates: Iterable["Estimate"], counts: Counter[str], dropped: Counter[str], chats: Path
 ) -> Iterator[dict[str, Any]]:
     """Give each estimate as a line and count it; no estimate at all is an error."""
-    from sottovoce.estimates import estimate_record
+    from sottovoce.estimates import estimate_record, total_dropped
 
     for estimate in estimates:
         counts["abstained" if estimate.abstained else "scored"] += 1
+        dropped.update(total_dropped([estimate.dropped]))
         yield estimate_record(estimate)
     if not any(counts.values()):
         raise DataError(

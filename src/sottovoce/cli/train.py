@@ -39,7 +39,8 @@ def train(recipe: Path, out: Path, force: bool, as_json: bool) -> None:
 
     The folder holds the recipe, environment.json, data.json, the model, out-of-fold
     predictions.jsonl, metrics.json, report.html and MODEL_CARD.md; after fine-tuning also
-    metrics.jsonl, step by step. A fine-tuning that was killed goes on when the same command is
+    metrics.jsonl, step by step; finetune.report_to in the recipe also sends these figures to
+    TensorBoard, W&B or MLflow. A fine-tuning that was killed goes on when the same command is
     run again. A recipe with the key ensemble names the recipes of its members; the run of each is
     kept in members/.
 

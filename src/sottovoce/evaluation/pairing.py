@@ -23,6 +23,7 @@ NO_TOTAL = "no total: too many items are missing"
 NO_LABEL = "no questionnaire for this person"
 NOT_LATEST = "not the latest estimate before any questionnaire"
 NO_LABEL_IN_TIME = "no questionnaire within the look-back after it"
+NO_MESSAGE = "the person's conversations hold no message, so that there is no window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Pair:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the pair as one object of pairs.jsonl: no text, the id as in the scores."""
-        gap = self.response.completed_at - self.estimate.window_end
+        gap = _gap(self.estimate, self.response)
+        assert self.estimate.window_end is not None and gap is not None
         return {
             "user_id": self.estimate.user_id,
             "instrument": self.response.instrument,
@@ -122,13 +124,20 @@ def match(
         for estimate in estimates:
             if id(estimate) not in used:
                 in_time = NOT_LATEST if id(estimate) in near else NO_LABEL_IN_TIME
+                if estimate.window_end is None:
+                    in_time = NO_MESSAGE
                 idle[in_time if key in labelled else NO_LABEL] += 1
     return Pairing(tuple(pairs), look_back_days, dict(missed), dict(idle))
 
 
+def _gap(estimate: Estimate, response: QuestionnaireResponse) -> timedelta | None:
+    """Time from the end of the window to the questionnaire; None where there is no window."""
+    return None if estimate.window_end is None else response.completed_at - estimate.window_end
+
+
 def _in_time(estimate: Estimate, response: QuestionnaireResponse, look_back_days: float) -> bool:
-    gap = response.completed_at - estimate.window_end
-    return 0 <= gap / timedelta(days=1) <= look_back_days
+    gap = _gap(estimate, response)
+    return gap is not None and 0 <= gap / timedelta(days=1) <= look_back_days
 
 
 def _latest(
@@ -139,11 +148,13 @@ def _latest(
         return NO_TOTAL
     if not candidates:
         return NO_ESTIMATE
-    before = [each for each in candidates if each.window_end <= response.completed_at]
+    gaps = [gap for each in candidates if (gap := _gap(each, response)) is not None]
+    if not gaps:
+        return NO_MESSAGE
+    before = [gap for gap in gaps if gap >= timedelta()]
     if not before:
         return ONLY_LATER
-    end = max(each.window_end for each in before)
-    latest = [each for each in before if each.window_end == end]
+    latest = [each for each in candidates if _gap(each, response) == min(before)]
     if not _in_time(latest[0], response, look_back_days):
         return TOO_OLD
     return latest[0] if len(latest) == 1 else TIED
