@@ -131,7 +131,7 @@ def _jobs(
     jobs = []
     for name, outside in left_out:
         inside = np.flatnonzero(~outside)
-        stops = _validation(inside, users, examples, used, settings.seed)
+        stops = validation_rows(inside, users, examples, used, settings.seed)
         jobs.append(
             Job(
                 name,
@@ -145,7 +145,7 @@ def _jobs(
     return jobs
 
 
-def _validation(
+def validation_rows(
     rows: Rows,
     users: Sequence[str],
     examples: Examples,

@@ -30,9 +30,10 @@ from sottovoce.head import Head, new_parameters, outcome, window_losses, without
 from sottovoce.instruments import Instrument
 from sottovoce.jobs import Array, Examples, Job, Rows, identity
 from sottovoce.lower import ReadOnce
-from sottovoce.parallel import World, is_piece, world
+from sottovoce.parallel import is_piece, world
 from sottovoce.probe import ProbeSearch, fit_probe
 from sottovoce.progress import Advance, silent
+from sottovoce.randomness import masks_apart, own_randomness, random_states, set_random_states
 from sottovoce.settings import FinetuneSettings
 from sottovoce.tuned import Reader, TunedBody
 
@@ -98,13 +99,13 @@ def finetune(
         settings.head.item_weight,
     )
     with (
-        _own_randomness(job.seed),
+        own_randomness(job.seed),
         trainable(backbone.model, settings) as model,
         _recomputing(backbone.model, settings.schedule.gradient_checkpointing),
     ):
         read = _reading_once(model, settings.frozen_layers, examples)
         training = _Training(replace(backbone, model=read), examples, settings, job, head)
-        _mask_apart(job.seed, training.world)
+        masks_apart(job.seed, training.world)
         training.run(advance)
         return Tuned(training.body(), training.scores(job.held_out), tuple(training.state.history))
 
@@ -394,7 +395,7 @@ class _Training:
         """Write the checkpoint, if the job keeps one, and the record beside it for people."""
         if self.job.folder is None:
             return
-        tensors = {**self._moving(), **self._random()}
+        tensors = {**self._moving(), **random_states(self.world, self.device)}
         if not self.state.finished:
             tensors |= {"best." + name: each for name, each in self.best.items()}
             for place, kept in self.optimizer.state_dict()["state"].items():
@@ -405,19 +406,6 @@ class _Training:
             if self.world.first:
                 write_checkpoint(self._path(), tensors, state)
                 write_json_lines(self._path().with_suffix(".jsonl"), self.state.history)
-
-    def _random(self) -> dict[str, Any]:
-        """Give every process's random states, by its rank."""
-        import torch
-
-        states = {"random": self.world.collect(torch.get_rng_state())}
-        if self.device.type == "cuda":
-            states["random.cuda"] = self.world.collect(torch.cuda.get_rng_state())
-        return {
-            f"{name}.{rank}": each
-            for name, kept in states.items()
-            for rank, each in enumerate(kept)
-        }
 
     def _restore(self) -> bool:
         """Go on from the checkpoint, if there is one of this training, and say so.
@@ -440,7 +428,7 @@ class _Training:
             self.world.spread(each, tensors.get(name))
         self._restore_best(names, tensors)
         self._restore_optimizer(names, tensors)
-        self._restore_random(self.world.tell(under("random.", tensors)))
+        set_random_states(self.world.tell(under("random.", tensors)), self.world)
         return True
 
     def _restore_best(self, names: Sequence[str], tensors: dict[str, Any]) -> None:
@@ -467,44 +455,15 @@ class _Training:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": kept, "param_groups": groups})
 
-    def _restore_random(self, states: dict[str, Any]) -> None:
-        """Set this process's random states; a process that is new keeps its fresh ones."""
-        import torch
-
-        rank = self.world.rank
-        if f"{rank}" in states:
-            torch.set_rng_state(states[f"{rank}"])
-        if f"cuda.{rank}" in states:
-            torch.cuda.set_rng_state(states[f"cuda.{rank}"])
-
     def _path(self) -> Path:
         assert self.job.folder is not None
         return self.job.folder / f"{self.job.name}.safetensors"
-
-
-@contextmanager
-def _own_randomness(seed: int) -> Iterator[None]:
-    """Seed torch for one training and leave the caller's random state as it was."""
-    import torch
-
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def _reading_once(model: Any, frozen_layers: int, examples: Examples) -> Any:
     if not frozen_layers:
         return model
     return ReadOnce(model, named_blocks(model)[1], frozen_layers, examples.lower)
-
-
-def _mask_apart(seed: int, here: World) -> None:
-    """Let each process but the first drop out other numbers; adapters began alike before this."""
-    import torch
-
-    if not here.first:
-        torch.manual_seed(int(np.random.SeedSequence([seed, here.rank]).generate_state(1)[0]))
 
 
 @contextmanager

@@ -1,0 +1,110 @@
+"""Fine-tuned backbones and an ensemble on real people's words: dep-wor, one seed of five folds.
+
+Each member is trained by its recipe as it stands, on four fifths of the people, some of whom stop
+the training; nobody's score comes from a training that saw them. The ensemble's weights are
+learnt, for each fold, on the other folds' scores. Nothing here knows the annotator. Out-of-fold
+scores are kept outside the repository, for a training takes tens of minutes.
+"""
+
+import hashlib
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from safetensors.numpy import load_file, save_file
+
+from benchmarks.human_text import N_FOLDS, Scores, cross_validated, people, probe_scores
+from benchmarks.shared import options, show
+from sottovoce.backbones import cache_folder, load_backbone, locate
+from sottovoce.cohort import Window, assign_folds
+from sottovoce.combination import Question, out_of_fold
+from sottovoce.crossfit import validation_rows
+from sottovoce.evaluation import compare
+from sottovoce.finetune import finetune
+from sottovoce.instruments import PHQ_9
+from sottovoce.jobs import Examples, Job
+from sottovoce.model_input import Renderer
+from sottovoce.recipe import Recipe, read_recipe
+
+SEED = 0
+MEMBERS = {
+    "SmolLM2-135M frozen + linear probe": "smollm2-probe",
+    "MiniLM-L6, all weights": "minilm-full",
+    "SmolLM2-135M, LoRA": "smollm2-lora",
+}
+PROBE, *_ = MEMBERS
+
+
+def tuned_scores(windows: list[Window], recipe: Recipe) -> Scores:
+    """Score everybody by trainings that saw nobody of the person's fold."""
+    settings = recipe.settings
+    used = settings.finetune
+    assert used is not None
+    backbone = load_backbone(settings.backbone.name, keep_layers=used.layers)
+    renderer = Renderer.of(backbone.tokenizer, settings.rendering, backbone.max_length)
+    totals = np.array([window.total for window in windows])
+    unknown = np.full((len(windows), len(PHQ_9.items)), np.nan)
+    inputs = [renderer.render(window) for window in windows]
+    examples = Examples(inputs, totals, unknown, np.ones(len(windows)))
+    users = [window.user_id for window in windows]
+
+    def scores(training: list[int], rows: list[int]) -> Scores:
+        inside = np.array(training)
+        stops = validation_rows(inside, users, examples, used, SEED)
+        job = Job("fold", inside[~stops], inside[stops], np.array(rows), SEED)
+        return finetune(backbone, examples, PHQ_9, used, job).held_out
+
+    return cross_validated(windows, scores, SEED)
+
+
+def kept_scores(windows: list[Window], name: str) -> Scores:
+    """Give a member's out-of-fold scores, from the cache if the same were made before."""
+    recipe = read_recipe(Path("recipes") / f"{name}.yaml")
+    digest = hashlib.sha256(str(asdict(recipe.settings)).encode())
+    digest.update(f"{locate(recipe.backbone.name).fingerprint} {N_FOLDS} {SEED}".encode())
+    digest.update(str([(window.messages, window.total) for window in windows]).encode())
+    file = cache_folder() / "benchmarks" / f"{name}-{digest.hexdigest()[:16]}.safetensors"
+    if not file.is_file():
+        begun = time.perf_counter()
+        if recipe.finetune is None:
+            read = probe_scores(windows, recipe.settings)
+            scores = cross_validated(windows, read, SEED)
+        else:
+            scores = tuned_scores(windows, recipe)
+        took = np.array(time.perf_counter() - begun)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"scores": scores, "seconds": took}, file)
+        Console(stderr=True).print(f"{name}: {took:.0f} s", style="dim")
+    return load_file(file)["scores"]
+
+
+def together(
+    points: Scores, totals: Scores, folds: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Scores:
+    """Combine members' scores, shape (n, k), each fold by weights that were learnt without it."""
+    scores = np.empty(len(totals))
+    for fold, combination in out_of_fold(points, totals, folds, Question(PHQ_9)).items():
+        scores[folds == fold] = combination.score(points[folds == fold])
+    return scores
+
+
+def main() -> None:
+    """Print the table."""
+    given = options(__doc__ or "")
+    windows = people()
+    totals = np.array([window.total for window in windows])
+    users = [window.user_id for window in windows]
+    folds = assign_folds(users, N_FOLDS, SEED, totals)
+    predictors = {name: kept_scores(windows, recipe) for name, recipe in MEMBERS.items()}
+    points = np.column_stack(list(predictors.values()))
+    predictors["ensemble of the three, learnt weights"] = together(points, totals, folds)
+    predictors["ensemble of the three, equal weights"] = points.mean(axis=1)
+    comparison = compare(totals, predictors, users, reference=PROBE, instrument=PHQ_9)
+    title = f"dep-wor, {len(windows)} people, {N_FOLDS} folds by person (seed {SEED}), PHQ-9"
+    show("human_text_tuned", title, comparison.flat(), given)
+
+
+if __name__ == "__main__":
+    main()
