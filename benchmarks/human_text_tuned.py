@@ -24,7 +24,7 @@ from sottovoce.crossfit import validation_rows
 from sottovoce.evaluation import compare
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
-from sottovoce.jobs import Examples, Job
+from sottovoce.jobs import Examples, Job, Rows
 from sottovoce.model_input import Renderer
 from sottovoce.recipe import Recipe, read_recipe
 
@@ -80,9 +80,7 @@ def kept_scores(windows: list[Window], name: str) -> Scores:
     return load_file(file)["scores"]
 
 
-def together(
-    points: Scores, totals: Scores, folds: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> Scores:
+def together(points: Scores, totals: Scores, folds: Rows) -> Scores:
     """Combine members' scores, shape (n, k), each fold by weights that were learnt without it."""
     scores = np.empty(len(totals))
     for fold, combination in out_of_fold(points, totals, folds, Question(PHQ_9)).items():

@@ -22,25 +22,20 @@ from sottovoce.backbones import Backbone, load_backbone
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
 from sottovoce.jobs import Examples, Job
-from sottovoce.model_input import ModelInput
+from sottovoce.model_input import ModelInput, Renderer
 from sottovoce.recipe import read_recipe
 from sottovoce.settings import FinetuneSettings
 from sottovoce.train import load_cohort
 
-N_WINDOWS, N_EPOCHS, N_TURNS = 32, 3, 3
+N_WINDOWS, N_EPOCHS, N_TURNS = 32, 2, 2
 """Windows of the cohort's length mix, epochs of one training, and how often each is timed."""
 
 
 def windows_read(backbone: Backbone, recipe: Any) -> tuple[list[ModelInput], np.ndarray[Any, Any]]:
     """Render every fifth or so training window, shortest to longest, and give their totals."""
     cohort = load_cohort(recipe, bundled.CHATS.parent)
-    settings = recipe.settings
-    from sottovoce.model_input import render
-
-    rendered = [
-        render(each, backbone.tokenizer, settings.rendering, backbone.max_length)
-        for each in cohort.windows
-    ]
+    renderer = Renderer.of(backbone.tokenizer, recipe.settings.rendering, backbone.max_length)
+    rendered = [renderer.render(each) for each in cohort.windows]
     order = np.argsort([each.n_tokens for each in rendered], kind="stable")
     places = order[np.linspace(0, len(order) - 1, N_WINDOWS).round().astype(int)]
     return [rendered[place] for place in places], cohort.totals[places]
@@ -66,9 +61,8 @@ def ours(
 
     def run() -> None:
         examples = Examples(inputs, totals, items, np.ones(len(inputs)))
-        finetune(
-            backbone, examples, PHQ_9, settings, Job("t", np.arange(len(inputs)), none, none, 0)
-        )
+        job = Job("timed", np.arange(len(inputs)), none, none, seed=0)
+        finetune(backbone, examples, PHQ_9, settings, job)
 
     return run
 
@@ -86,7 +80,7 @@ def trainer(
         for each, label in zip(inputs, scaled, strict=True)
     ]
 
-    class Regressor(torch.nn.Module):
+    class Regressor(torch.nn.Module):  # type: ignore[misc]
         """The same backbone and adapters, mean over tokens, one linear output."""
 
         def __init__(self) -> None:
