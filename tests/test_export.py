@@ -21,7 +21,7 @@ from sottovoce.artefact import read_artefact
 from sottovoce.errors import DataError, ModelError
 from sottovoce.estimator import Estimator
 from sottovoce.export import export
-from sottovoce.model_input import Rendering, render, tokenizer_fingerprint
+from sottovoce.model_input import Renderer, Rendering, tokenizer_fingerprint
 from sottovoce.settings import HeadSettings
 
 TRAINING = Path(__file__).parents[1] / "docs" / "training.md"
@@ -60,7 +60,7 @@ def answers(made, model, windows):
     rendering = Rendering(roles, **told)
     points = []
     for window in windows:
-        ids = render(window, tokenizer, rendering, length).segments[-1].token_ids
+        ids = Renderer.of(tokenizer, rendering, length).render(window).segments[-1].token_ids
         with torch.no_grad():
             points.append(float(model.eval()(input_ids=torch.tensor([ids])).logits.squeeze()))
     return np.array(points)
@@ -79,7 +79,7 @@ def test_transformers_own_class_gives_the_estimators_score_but_for_the_offset(
     assert not any(loading.values())
     windows = [*WINDOWS, LONG]
     tokenizer, rendering = AutoTokenizer.from_pretrained(made.folder), tuning.RENDERING
-    assert len(render(LONG, tokenizer, rendering, 512).segments) > 1
+    assert len(Renderer.of(tokenizer, rendering, 512).render(LONG).segments) > 1
     raw = answers(made, model, windows) + made.record["offset"]
     assert np.ptp(raw) > 0.1
     scores = [each.score for each in estimator.score(windows)]

@@ -152,7 +152,21 @@ def validation_rows(
     settings: FinetuneSettings,
     seed: int,
 ) -> npt.NDArray[np.bool_]:
-    """Say which of the rows decide when to stop; a person is on one side only."""
+    """Say which of the rows decide when to stop; a person is on one side only.
+
+    Parameters
+    ----------
+    rows
+        Of the examples, shape (m,): those that a training may know.
+    users, examples
+        Person and label of every row, length n.
+    settings, seed
+        Share of the people, and the seed of the folds.
+
+    Returns
+    -------
+    array of bool, shape (m,)
+    """
     if settings.validation_share == 0:
         return np.zeros(len(rows), np.bool_)
     own = [users[row] for row in rows]
