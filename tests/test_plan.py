@@ -13,6 +13,7 @@ from sottovoce import toy
 from sottovoce.activations import kept_for_backward
 from sottovoce.adapter import named_weights, trainable
 from sottovoce.architecture import configuration
+from sottovoce.backbones import cut_to_layers, named_blocks
 from sottovoce.blueprint import blueprint
 from sottovoce.draft import Case, Drafts
 from sottovoce.errors import DataError, ModelError, RecipeError
@@ -98,6 +99,27 @@ def test_blocks_of_one_kind_are_counted_once_and_the_model_is_left_whole():
     assert kept.blocks[7] == kept.blocks[11] != kept.blocks[10]
     assert len(made.model.layers) == 12
     assert {each.device.type for each in made.model.parameters()} == {"meta"}
+
+
+def test_blocks_that_are_not_used_or_frozen_are_planned_as_they_are_trained(tiny_qwen):
+    whole, cut = (drafted(tiny_qwen, **cut)[1] for cut in ({}, {"layers": 3, "frozen_layers": 2}))
+    model = AutoModel.from_pretrained(tiny_qwen).requires_grad_(False)
+    cut_to_layers(model, 4, 3)
+    with trainable(model, tuning.finetune_settings(layers=3, frozen_layers=2)) as training:
+        trained = list(named_weights(training).values())
+    lower = [each.numel() for block in named_blocks(model)[1][:2] for each in block.parameters()]
+    assert cut.trained.numbers == sum(each.numel() for each in trained) > 0
+    assert cut.lower == sum(lower) > whole.lower == 0
+    assert (cut.n_layers, whole.n_layers) == (3, 4)
+    some, every = (kept_for_backward(made, 1, 32, autocast=False) for made in (cut, whole))
+    assert sum(some.blocks[:2]) == 0 < some.blocks[2] <= max(every.blocks)
+
+
+def test_what_frozen_blocks_give_is_told_beside_the_memory(tmp_path, tiny_bert):
+    path = finetuned(tmp_path, str(tiny_bert), {**recipes.FINETUNE, "frozen_layers": 1})
+    made = plan(path, Request(Device(0), people=10**6, tokens_per_person=50))
+    size = 10**6 * 50 * 32 * 4 / 1e9
+    assert f"beside this memory, {size:.2f} GB for 1000000 windows" in " ".join(made.said)
 
 
 def test_long_rows_follow_the_square_through_shorter_ones(monkeypatch):

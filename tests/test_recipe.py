@@ -199,6 +199,18 @@ def test_trackers_are_none_unless_named_and_decide_nothing_of_the_estimator(tmp_
             "finetune.report_to.0: input should be 'tensorboard', 'wandb' or 'mlflow'",
         ),
         ({"report_to": "wandb"}, "finetune.report_to: write a list"),
+        (
+            {"head": {"start": "probe", "loss": "ordinal"}},
+            "finetune.head: a probe starts a total without cut-offs; use start zero",
+        ),
+        (
+            {"layers": 4, "frozen_layers": 4},
+            "finetune: no block is left to train; make frozen_layers less than layers",
+        ),
+        (
+            {"frozen_layers": 2, "sharding": "fsdp"},
+            "finetune: what frozen blocks give is kept whole; use sharding none",
+        ),
     ],
 )
 def test_one_mistake_of_fine_tuning_is_one_clause(tmp_path, finetune, mistake):

@@ -175,7 +175,7 @@ def load_backbone(
     text.use_cache = False
     n_layers = int(text.num_hidden_layers)
     if keep_layers is not None:
-        _keep_layers(model, n_layers, keep_layers)
+        cut_to_layers(model, n_layers, keep_layers)
     _place(model, mesh)
     limit = _limit(text, tokenizer)
     return Backbone(
@@ -404,7 +404,8 @@ def _place(model: Any, mesh: Any) -> None:
         model.to("cuda")  # packed weights are there already
 
 
-def _keep_layers(model: Any, n_layers: int, keep: int) -> None:
+def cut_to_layers(model: Any, n_layers: int, keep: int) -> None:
+    """Drop the blocks of a model above the lowest few, in place; at least one is kept."""
     name, blocks = named_blocks(model, n_layers)
     model.set_submodule(name, blocks[: max(keep, 1)])
     text = model.config.get_text_config()

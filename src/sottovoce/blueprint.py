@@ -6,11 +6,12 @@ its configuration comes from (`architecture`), activations, GPUs or data.
 
 import re
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from sottovoce.adapter import attach, unfreeze
-from sottovoce.backbones import VISION, named_blocks
+from sottovoce.backbones import VISION, cut_to_layers, named_blocks
 from sottovoce.settings import FinetuneSettings
 
 
@@ -40,6 +41,8 @@ class Blueprint:
         Numbers of the largest of them.
     block, block_trained, outside
         The largest block, what of it is trained, and everything that is in no block.
+    lower
+        Numbers in the frozen blocks, which read a text once.
     n_layers, hidden_size, context
         Blocks, width of a hidden state, and tokens it can read.
     model
@@ -57,6 +60,7 @@ class Blueprint:
     block: Size
     block_trained: Size
     outside: Size
+    lower: int
     n_layers: int
     hidden_size: int
     context: int
@@ -74,15 +78,20 @@ def blueprint(
     from torch import nn
     from transformers import AutoModel
 
+    config = deepcopy(config)  # cutting the model changes it
     text = config.get_text_config()
+    text.use_cache = False
     with torch.device("meta"):
         model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
         model.requires_grad_(False)
+        if finetune is not None and finetune.layers is not None:
+            cut_to_layers(model, int(text.num_hidden_layers), finetune.layers)
         backbone = _size(model.parameters())
-        _, blocks = named_blocks(model, int(text.num_hidden_layers))
+        _, blocks = named_blocks(model)
         tables = [each for each in model.modules() if isinstance(each, nn.Embedding)]
         packed = _linear_weights(model)
         model = _prepared(model, finetune)
+    frozen_layers = finetune.frozen_layers if finetune is not None else 0
     whole, inside = _size(model.parameters()), [_size(each.parameters()) for each in blocks]
     frozen = _size(each for each in packed if not each.requires_grad)
     return Blueprint(
@@ -100,6 +109,7 @@ def blueprint(
             whole.numbers - sum(each.numbers for each in inside),
             whole.bytes - sum(each.bytes for each in inside),
         ),
+        lower=_size(blocks[:frozen_layers].parameters()).numbers,
         n_layers=len(blocks),
         hidden_size=int(text.hidden_size),
         context=int(getattr(text, "max_position_embeddings", 0) or 2**31),

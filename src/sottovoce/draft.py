@@ -76,7 +76,8 @@ class Drafts:
         backbone, used = case.settings.backbone, case.settings.finetune
         if self._found is None:
             self._found = configuration(backbone, self.numbers, self.folder)
-        key = (backbone.dtype, case.method, used.lora if used else None)
+        cut = (used.lora, used.layers, used.frozen_layers) if used else None
+        key = (backbone.dtype, case.method, cut)
         if key not in self._made:
             self._made[key] = blueprint(*self._found, backbone.dtype, used)
         return self._made[key]

@@ -169,6 +169,7 @@ def plan(recipe_file: str | Path, request: Request | None = None) -> Plan:
     cost = None if hours is None or request.price is None else hours * request.price * gpus
     limit = None if request.gpu_memory is None else request.gpu_memory * GIGABYTE * USABLE
     said = [] if limit is None else _about_fitting(case, drafts, limit)
+    said += _about_frozen(case, made.hidden_size, work)
     return Plan(
         recipe=recipe.name,
         backbone=recipe.backbone.name,
@@ -222,7 +223,8 @@ def _work(recipe: Recipe, folder: Path, case: Case, drafts: Drafts, request: Req
         steps=sum(math.ceil(each / size) for each in trained) * epochs if used else 0,
         tokens_per_epoch=round(trained[-1] * tokens),
         tokens=total,
-        operations=float(total) * _operations(case, drafts),
+        operations=float(total) * _operations(case, drafts)
+        + 2.0 * windows * tokens * drafts.blueprint(case).lower,
     )
 
 
@@ -240,7 +242,7 @@ def _trained_windows(windows: int, settings: EstimatorSettings) -> list[int]:
 def _operations(case: Case, drafts: Drafts) -> int:
     """Operations for one token."""
     made, used = drafts.blueprint(case), case.settings.finetune
-    frozen = made.backbone.numbers - made.embeddings
+    frozen = made.backbone.numbers - made.embeddings - made.lower
     if used is None:
         return 2 * frozen
     again = 2 * frozen if used.schedule.gradient_checkpointing else 0
@@ -272,6 +274,17 @@ def _about_fitting(case: Case, drafts: Drafts, limit: float) -> list[str]:
             "with finetune.sharding fsdp, a smaller input.max_tokens, or a smaller backbone."
         )
     return said
+
+
+def _about_frozen(case: Case, hidden_size: int, work: Work) -> list[str]:
+    used = case.settings.finetune
+    if used is None or not used.frozen_layers:
+        return []
+    size = work.windows * work.tokens_per_window * hidden_size * (2 if case.device.autocast else 4)
+    return [
+        f"The {used.frozen_layers} frozen blocks read each text once; what they give is kept "
+        f"beside this memory, {_gb(round(size))} for {work.windows} windows."
+    ]
 
 
 def _notes(case: Case, request: Request) -> list[str]:
