@@ -1,3 +1,5 @@
+from collections import defaultdict
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from sottovoce.batches import GROUPED, collate, dealt, epoch_order, pooled, with
 from sottovoce.estimates import Dropped
 from sottovoce.model_input import ModelInput, Rendering, Segment, Span
 
-POOLINGS = ["last", "user_mean", "all_mean"]
+POOLINGS = ["last", "user_mean", "message_mean", "all_mean"]
 
 
 def made(*lengths, pieces=1):
@@ -106,15 +108,19 @@ def test_a_pad_id_inside_the_text_is_text():
 
 def by_hand(backbone, rendered, pooling):
     """Pool one window by running every segment alone, without padding."""
-    states, spoken = [], []
+    states, spoken, of_message = [], [], defaultdict(list)
     for segment in rendered.segments:
         with torch.no_grad():
             output = backbone.model(input_ids=torch.tensor([segment.token_ids]))
         states.append(output.last_hidden_state[0].numpy())
         own = [span for span in segment.spans if span.role == "user"]
         spoken += [states[-1][span.start : span.end] for span in own]
+        for span in own:
+            of_message[span.message].append(states[-1][span.start : span.end])
     if pooling == "last":
         return states[-1][-1]
+    if pooling == "message_mean":
+        return np.mean([np.concatenate(each).mean(0) for each in of_message.values()], axis=0)
     return np.concatenate(states if pooling == "all_mean" else spoken).mean(0)
 
 

@@ -159,7 +159,7 @@ def test_every_mistake_of_fine_tuning_is_told_at_once(tmp_path):
         "finetune.lora.targets: write all, or a list of layer names such as [q_proj, v_proj]",
         "finetune.lora.exclude: not a regular expression",
         "finetune.lora.dropout: input should be less than 1",
-        "finetune.head.pooling: input should be 'last', 'user_mean' or 'all_mean'",
+        "finetune.head.pooling: input should be 'last', 'user_mean', 'message_mean' or 'all_mean'",
         "finetune.head.loss: input should be 'mse', 'l1', 'huber', 'student_t' or 'ordinal'",
         "finetune.head.outputs: input should be 'total', 'items' or 'both'",
         "finetune.schedule.epochs: input should be greater than or equal to 1",

@@ -4,6 +4,7 @@ Owns the order of an epoch, the token budget and the pooling by mask, as one wei
 not know labels, heads or gradients.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,13 +122,15 @@ def collate(inputs: Sequence[ModelInput], pooling: HeadPooling, pad: int) -> Bat
     mask = np.zeros(shape, np.int64)
     weights = np.zeros(shape, np.float32)
     owners = np.array([owner for owner, _ in rows], np.int64)
+    sizes = [_message_sizes(each) for each in inputs]
     for index, (owner, segment) in enumerate(rows):
         length = len(segment.token_ids)
         token_ids[index, :length] = segment.token_ids
         mask[index, :length] = 1
-        if pooling == "user_mean":
+        if pooling in ("user_mean", "message_mean"):
             for span in segment.spans:
-                weights[index, span.start : span.end] = span.role == "user"
+                shared = sizes[owner][span.message] if pooling == "message_mean" else 1
+                weights[index, span.start : span.end] = (span.role == "user") / shared
         elif pooling == "all_mean":
             weights[index, :length] = 1
         elif segment is inputs[owner].segments[-1]:
@@ -151,6 +154,15 @@ def pooled(model: Any, batch: Batch) -> Any:
     rows = (output.last_hidden_state.float() * weights[..., None]).sum(1)
     owned = torch.from_numpy(batch.owners) == torch.arange(batch.n_windows)[:, None]
     return owned.to(device, rows.dtype) @ rows
+
+
+def _message_sizes(rendered: ModelInput) -> Counter[int]:
+    """Count each message's tokens, over all segments that it is cut into."""
+    sizes: Counter[int] = Counter()
+    for segment in rendered.segments:
+        for span in segment.spans:
+            sizes[span.message] += span.end - span.start
+    return sizes
 
 
 def _width(rendered: ModelInput) -> int:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sottovoce.instruments import Instrument
 from sottovoce.losses import LossKind, Tensor, answered, coral, pointwise
 
-HeadPooling = Literal["last", "user_mean", "all_mean"]
+HeadPooling = Literal["last", "user_mean", "message_mean", "all_mean"]
 Outputs = Literal["total", "items", "both"]
 HeadStart = Literal["zero", "probe"]
 Parameters = Mapping[str, Tensor]

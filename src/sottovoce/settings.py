@@ -95,8 +95,9 @@ class HeadSettings:
     Parameters
     ----------
     pooling
-        ``last`` token, ``user_mean`` over the person's tokens, or ``all_mean``. The person's by
-        default, as in the probe.
+        ``last`` token, ``user_mean`` over the person's tokens, ``message_mean`` over their
+        messages, each the mean of its tokens, or ``all_mean``. The person's tokens by default,
+        as in the probe.
     outputs, loss, item_weight
         See `head.Head`. Huber by default: the study's MAE/RMSE of .65 is heavy-tailed.
     smoothing
