@@ -107,6 +107,12 @@ def test_the_study_s_backbone_is_shared_out_and_small_ones_are_not():
     }
 
 
+def test_the_studys_backbone_has_the_same_numbers_in_each_of_its_recipes():
+    found = [read_recipe(path).architecture for path in sorted(SHIPPED.glob("qwen3.5-27b-*.yaml"))]
+    assert len(found) == 3
+    assert found[0] is not None and all(each == found[0] for each in found)
+
+
 def test_without_any_key_fine_tuning_is_the_settings_own_default(tmp_path):
     recipe = read_recipe(recipes.write_recipe(tmp_path, probe=None, finetune={"method": "lora"}))
     assert recipe.settings.finetune == FinetuneSettings()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sottovoce.backbones import named_blocks
+from sottovoce.backbones import named_blocks, quiet
 from sottovoce.blueprint import Blueprint
 
 TRACED = 1024
@@ -80,7 +80,7 @@ def _traced(made: Blueprint, rows: int, width: int, autocast: bool) -> Kept:
     def mark(*_: Any) -> None:
         marks.append(count.total)
 
-    with FakeTensorMode(), _some_blocks(made) as (run, like), _filled(made.model) as own:
+    with quiet(), FakeTensorMode(), _some_blocks(made) as (run, like), _filled(made.model) as own:
         count.own = own
         hooks = [block.register_forward_pre_hook(mark) for block in run]
         hooks += [block.register_forward_hook(mark) for block in run]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sottovoce.adapter import attach, unfreeze
-from sottovoce.backbones import VISION, cut_to_layers, named_blocks
+from sottovoce.backbones import VISION, cut_to_layers, named_blocks, quiet
 from sottovoce.settings import FinetuneSettings
 
 
@@ -81,7 +81,7 @@ def blueprint(
     config = deepcopy(config)  # cutting the model changes it
     text = config.get_text_config()
     text.use_cache = False
-    with torch.device("meta"):
+    with torch.device("meta"), quiet():
         model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
         model.requires_grad_(False)
         if finetune is not None and finetune.layers is not None:
