@@ -17,6 +17,7 @@ from sottovoce.errors import DataError, ModelError, ProcessError
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
 from sottovoce.parallel import new_mesh, processes
+from sottovoce.progress import silent
 from sottovoce.settings import LoraSettings
 
 CASES = {
@@ -34,7 +35,7 @@ class Stopped(Exception):
     pass
 
 
-def stop(done, total):
+def stop(done, total, _figures=None):
     if done >= 11:
         raise Stopped
 
@@ -65,7 +66,7 @@ def main(folder: Path, out: Path) -> None:
                 np.savez(out / f"{name}.npz", held_out=each.held_out, **each.body.tensors)
 
 
-def trained(here, folder, case, job=None, advance=lambda done, total: None, **pace):
+def trained(here, folder, case, job=None, advance=silent, **pace):
     method, sharding, dtype, recomputing = case
     mesh = new_mesh() if sharding == "fsdp" else None
     backbone = load_backbone(str(folder), dtype=dtype, mesh=mesh)

@@ -76,16 +76,11 @@ def blueprint(
     """
     import torch
     from torch import nn
-    from transformers import AutoModel
 
     config = deepcopy(config)  # cutting the model changes it
     text = config.get_text_config()
-    text.use_cache = False
     with torch.device("meta"), quiet():
-        model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
-        model.requires_grad_(False)
-        if finetune is not None and finetune.layers is not None:
-            cut_to_layers(model, int(text.num_hidden_layers), finetune.layers)
+        model = _frozen(config, dtype, finetune.layers if finetune is not None else None)
         backbone = _size(model.parameters())
         _, blocks = named_blocks(model)
         tables = [each for each in model.modules() if isinstance(each, nn.Embedding)]
@@ -115,6 +110,19 @@ def blueprint(
         context=int(getattr(text, "max_position_embeddings", 0) or 2**31),
         model=model,
     )
+
+
+def _frozen(config: Any, dtype: str, layers: int | None) -> Any:
+    """Build the blocks that are used; nothing of them is trained yet."""
+    import torch
+    from transformers import AutoModel
+
+    text = config.get_text_config()
+    text.use_cache = False
+    model = AutoModel.from_config(config, dtype=getattr(torch, dtype)).requires_grad_(False)
+    if layers is not None:
+        cut_to_layers(model, int(text.num_hidden_layers), layers)
+    return model
 
 
 def _linear_weights(model: Any) -> list[Any]:
