@@ -38,10 +38,13 @@ check: $(STAMP) ## ruff, mypy strict, import-linter, docs
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 
-bench: $(STAMP) ## run every benchmark (an hour on two cores; needs the shared data)
+bench: $(STAMP) ## run every benchmark (two hours on two cores; needs the shared data)
 	$(BIN)/python -m benchmarks.human_text
 	$(BIN)/python -m benchmarks.score_memory
 	$(BIN)/python -m benchmarks.plan_memory
+	$(BIN)/python -m benchmarks.human_text_tuned
+	$(BIN)/python -m benchmarks.bundled_people
+	$(BIN)/python -m benchmarks.training_speed
 
 # The report is tested in a real browser; Debian's package is fetched once where it is missing.
 browser:
