@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.shared import features, options, shared_folder, show
+from benchmarks.shared import Scores, features, options, shared_folder, show
 from sottovoce.backbones import load_backbone
 from sottovoce.baselines import mean_scores, tfidf_scores
 from sottovoce.cohort import Window, WindowRules, assign_folds
@@ -23,8 +22,6 @@ from sottovoce.features import Features
 from sottovoce.instruments import PHQ_9
 from sottovoce.recipe import read_recipe
 from sottovoce.settings import EstimatorSettings
-
-Scores = npt.NDArray[np.float64]
 
 QUESTIONS = {
     "Depword": "Which words describe how you have felt over the last two weeks, down or not?",

@@ -8,18 +8,14 @@ for each fold, on the other folds' scores. Nothing here knows the annotator. Out
 scores are kept outside the repository, for a training takes tens of minutes.
 """
 
-import hashlib
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from safetensors.numpy import load_file, save_file
 
-from benchmarks.human_text import N_FOLDS, Scores, cross_validated, people, probe_scores
-from benchmarks.shared import options, show
-from sottovoce.backbones import cache_folder, load_backbone, locate
+from benchmarks.human_text import N_FOLDS, cross_validated, people, probe_scores
+from benchmarks.shared import Scores, kept_scores, options, show
+from sottovoce.backbones import load_backbone, locate
 from sottovoce.cohort import Window, assign_folds
 from sottovoce.combination import Question, out_of_fold
 from sottovoce.crossfit import validation_rows
@@ -68,25 +64,18 @@ def _on_answers(settings: EstimatorSettings) -> EstimatorSettings:
     return replace(settings, finetune=replace(settings.finetune, head=head))
 
 
-def kept_scores(windows: list[Window], name: str) -> Scores:
-    """Give a member's out-of-fold scores, from the cache if the same were made before."""
-    recipe = read_recipe(Path("recipes") / f"{name}.yaml")
-    settings = _on_answers(recipe.settings)
-    digest = hashlib.sha256(str(asdict(settings)).encode())
-    digest.update(f"{locate(recipe.backbone.name).fingerprint} {N_FOLDS} {SEED}".encode())
-    digest.update(str([(window.messages, window.total) for window in windows]).encode())
-    file = cache_folder() / "benchmarks" / f"{name}-{digest.hexdigest()[:16]}.safetensors"
-    if not file.is_file():
-        begun = time.perf_counter()
+def member_scores(windows: list[Window], name: str) -> Scores:
+    """Give a member's out-of-fold scores."""
+    settings = _on_answers(read_recipe(Path("recipes") / f"{name}.yaml").settings)
+
+    def score() -> Scores:
         if settings.finetune is None:
-            scores = cross_validated(windows, probe_scores(windows, settings), SEED)
-        else:
-            scores = tuned_scores(windows, settings, settings.finetune)
-        took = np.array(time.perf_counter() - begun)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"scores": scores, "seconds": took}, file)
-        Console(stderr=True).print(f"{name}: {took:.0f} s", style="dim")
-    return load_file(file)["scores"]
+            return cross_validated(windows, probe_scores(windows, settings), SEED)
+        return tuned_scores(windows, settings, settings.finetune)
+
+    people = [(window.messages, window.total) for window in windows]
+    backbone = locate(settings.backbone.name).fingerprint
+    return kept_scores(name, str((asdict(settings), backbone, N_FOLDS, SEED, people)), score)
 
 
 def together(points: Scores, totals: Scores, folds: Rows) -> Scores:
@@ -104,7 +93,7 @@ def main() -> None:
     totals = np.array([window.total for window in windows])
     users = [window.user_id for window in windows]
     folds = assign_folds(users, N_FOLDS, SEED, totals)
-    predictors = {name: kept_scores(windows, recipe) for name, recipe in MEMBERS.items()}
+    predictors = {name: member_scores(windows, recipe) for name, recipe in MEMBERS.items()}
     points = np.column_stack(list(predictors.values()))
     predictors["ensemble of the three, learnt weights"] = together(points, totals, folds)
     predictors["ensemble of the three, equal weights"] = points.mean(axis=1)

@@ -10,12 +10,15 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -26,6 +29,7 @@ from sottovoce.cohort import Window
 from sottovoce.features import Features, Pooling, pooled_states
 from sottovoce.model_input import Renderer, Rendering, tokenizer_fingerprint
 
+Scores = npt.NDArray[np.float64]
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -103,6 +107,29 @@ def features(
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({str(pooling): states for pooling, states in read.items()}, file)
     return read
+
+
+def kept_scores(name: str, made_from: str, score: Callable[[], Scores]) -> Scores:
+    """Give scores, from the cache outside the repository if the same were made before.
+
+    Parameters
+    ----------
+    name
+        Of what scores.
+    made_from
+        Everything that decides the scores, in words.
+    score
+        Makes them; how long it took is printed and kept beside them.
+    """
+    digest = hashlib.sha256(made_from.encode()).hexdigest()
+    file = cache_folder() / "benchmarks" / f"{name}-{digest[:16]}.safetensors"
+    if not file.is_file():
+        begun = time.perf_counter()
+        scores, took = score(), np.array(time.perf_counter() - begun)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"scores": scores, "seconds": took}, file)
+        Console(stderr=True).print(f"{name}: {took:.0f} s", style="dim")
+    return load_file(file)["scores"]
 
 
 def show(name: str, title: str, rows: Sequence[dict[str, Any]], given: Options) -> None:

@@ -4,7 +4,7 @@ from tests import tuning
 
 from sottovoce.backbones import load_backbone
 from sottovoce.cohort import assign_folds
-from sottovoce.crossfit import _jobs, tune
+from sottovoce.crossfit import trainings, tune
 from sottovoce.errors import DataError
 
 N = 24
@@ -23,7 +23,7 @@ def jobs_of(backbone, people, **changes):
     settings = tuning.settings_for("a-backbone", **changes)
     examples = tuning.examples(backbone)
     folds = assign_folds(people, settings.finetune.n_folds, settings.seed, examples.totals)
-    return folds, _jobs(examples, people, settings, folds, None)
+    return folds, trainings(examples, people, settings, folds, None)
 
 
 @pytest.mark.parametrize("calibration", ["cross_fit", "held_out"])

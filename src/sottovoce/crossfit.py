@@ -83,7 +83,7 @@ def tune(
     used = settings.finetune
     assert used is not None
     folds = assign_folds(users, used.n_folds, settings.seed, examples.totals)
-    jobs = _jobs(examples, users, settings, folds, checkpoints)
+    jobs = trainings(examples, users, settings, folds, checkpoints)
     measured = instrument(settings.instrument)
     held_out = np.empty(len(users))
     history: list[dict[str, Any]] = []
@@ -113,14 +113,24 @@ def _shared(advance: Advance, number: int, size: int, whole: int) -> Advance:
     return told
 
 
-def _jobs(
+def trainings(
     examples: Examples,
     users: Sequence[str],
     settings: EstimatorSettings,
     folds: npt.NDArray[np.int64],
     checkpoints: Path | None,
 ) -> list[Job]:
-    """Give the trainings in order; the last one makes the estimator."""
+    """Give the trainings in order; the last one makes the estimator.
+
+    Parameters
+    ----------
+    examples, users
+        Length n.
+    settings, checkpoints
+        As for `tune`.
+    folds
+        Fold of each example, shape (n,).
+    """
     used = settings.finetune
     assert used is not None
     left_out: list[tuple[str, npt.NDArray[np.bool_]]] = [("final", folds < 0)]
