@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.shared import Scores, kept_scores, options, show
+from benchmarks.shared import Scores, examples_of, kept_scores, options, show
 from sottovoce import bundled
 from sottovoce.backbones import load_backbone, locate
 from sottovoce.cohort import Cohort, build_cohort
@@ -20,7 +20,6 @@ from sottovoce.estimator import Estimator
 from sottovoce.evaluation import compare
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
-from sottovoce.jobs import Examples
 from sottovoce.model_input import Renderer
 from sottovoce.progress import silent
 from sottovoce.recipe import read_recipe
@@ -43,8 +42,7 @@ def tuned_scores(
     backbone = load_backbone(settings.backbone.name, keep_layers=used.layers)
     renderer = Renderer.of(backbone.tokenizer, settings.rendering, backbone.max_length)
     inputs = [renderer.render(window) for window in training.windows]
-    unknown = np.full((len(inputs), len(PHQ_9.items)), np.nan)
-    examples = Examples(inputs, training.totals, unknown, np.ones(len(inputs)))
+    examples = examples_of(inputs, training.totals)
     folds = np.arange(len(inputs)) % used.n_folds  # the last training leaves nobody out
     job = trainings(examples, training.users, settings, folds, None)[-1]
     body = finetune(backbone, examples, PHQ_9, used, job).body

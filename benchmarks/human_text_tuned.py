@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.human_text import N_FOLDS, cross_validated, people, probe_scores
-from benchmarks.shared import Scores, kept_scores, options, show
+from benchmarks.shared import Scores, examples_of, kept_scores, options, show
 from sottovoce.backbones import load_backbone, locate
 from sottovoce.cohort import Window, assign_folds
 from sottovoce.combination import Question, out_of_fold
@@ -22,7 +22,7 @@ from sottovoce.crossfit import validation_rows
 from sottovoce.evaluation import compare
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
-from sottovoce.jobs import Examples, Job, Rows
+from sottovoce.jobs import Job, Rows
 from sottovoce.model_input import Renderer
 from sottovoce.recipe import read_recipe
 from sottovoce.settings import EstimatorSettings, FinetuneSettings
@@ -43,9 +43,7 @@ def tuned_scores(
     backbone = load_backbone(settings.backbone.name, keep_layers=used.layers)
     renderer = Renderer.of(backbone.tokenizer, settings.rendering, backbone.max_length)
     totals = np.array([window.total for window in windows])
-    unknown = np.full((len(windows), len(PHQ_9.items)), np.nan)
-    inputs = [renderer.render(window) for window in windows]
-    examples = Examples(inputs, totals, unknown, np.ones(len(windows)))
+    examples = examples_of([renderer.render(window) for window in windows], totals)
     users = [window.user_id for window in windows]
 
     def scores(training: list[int], rows: list[int]) -> Scores:

@@ -27,7 +27,9 @@ from safetensors.numpy import load_file, save_file
 from sottovoce.backbones import Backbone, cache_folder
 from sottovoce.cohort import Window
 from sottovoce.features import Features, Pooling, pooled_states
-from sottovoce.model_input import Renderer, Rendering, tokenizer_fingerprint
+from sottovoce.instruments import PHQ_9
+from sottovoce.jobs import Examples
+from sottovoce.model_input import ModelInput, Renderer, Rendering, tokenizer_fingerprint
 
 Scores = npt.NDArray[np.float64]
 RESULTS = Path(__file__).parent / "results"
@@ -107,6 +109,12 @@ def features(
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({str(pooling): states for pooling, states in read.items()}, file)
     return read
+
+
+def examples_of(inputs: Sequence[ModelInput], totals: Scores) -> Examples:
+    """Give rendered windows with their totals; items are not known, and all count alike."""
+    unknown = np.full((len(inputs), len(PHQ_9.items)), np.nan)
+    return Examples(inputs, totals, unknown, np.ones(len(inputs)))
 
 
 def kept_scores(name: str, made_from: str, score: Callable[[], Scores]) -> Scores:

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.shared import options, show
+from benchmarks.shared import examples_of, options, show
 from sottovoce import bundled
 from sottovoce.adapter import attach
 from sottovoce.backbones import Backbone, load_backbone
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
-from sottovoce.jobs import Examples, Job
+from sottovoce.jobs import Job
 from sottovoce.model_input import ModelInput, Renderer
 from sottovoce.recipe import read_recipe
 from sottovoce.settings import FinetuneSettings
@@ -60,12 +60,10 @@ def ours(
 ) -> Callable[[], None]:
     """Give one training by this package."""
     none = np.empty(0, np.int64)
-    items = np.full((len(inputs), len(PHQ_9.items)), np.nan)
 
     def run() -> None:
-        examples = Examples(inputs, totals, items, np.ones(len(inputs)))
         job = Job("timed", np.arange(len(inputs)), none, none, seed=0)
-        finetune(backbone, examples, PHQ_9, settings, job)
+        finetune(backbone, examples_of(inputs, totals), PHQ_9, settings, job)
 
     return run
 

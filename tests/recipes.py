@@ -4,10 +4,12 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from tests import tiny
 
 from sottovoce.conversations import conversation_record, response_record, write_json_lines
+from sottovoce.errors import RecipeError
 
 PEOPLE = 24
 TURNS = {"roles": ["user", "assistant"], "layout": "turns"}
@@ -24,6 +26,29 @@ FINETUNE: dict[str, Any] = {
     "folds": 2,
 }
 """Fine-tuning of a tiny backbone in a second; goes with `probe=None`."""
+
+HELD_IN_A_RUN = {
+    "MODEL_CARD.md",
+    "data.json",
+    "environment.json",
+    "metrics.json",
+    "model/estimator.json",
+    "model/estimator.safetensors",
+    "predictions.jsonl",
+    "recipe.yaml",
+    "report.html",
+}
+"""Files of one estimator's run."""
+
+
+def refused(read, path) -> str:
+    """Read a recipe that cannot be used and give the sentence without the path before it."""
+    with pytest.raises(RecipeError) as caught:
+        read(path)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path}: ")
+    assert "\n" not in sentence
+    return sentence.removeprefix(f"{path}: ")
 
 
 def write_people(folder: Path, n: int = PEOPLE) -> tuple[Path, Path]:

@@ -23,17 +23,6 @@ OWN = {
     "recipe.yaml",
     "report.html",
 }
-OF_A_MEMBER = {
-    "MODEL_CARD.md",
-    "data.json",
-    "environment.json",
-    "metrics.json",
-    "model/estimator.json",
-    "model/estimator.safetensors",
-    "predictions.jsonl",
-    "recipe.yaml",
-    "report.html",
-}
 TURNS = {"roles": ["user", "assistant"], "layout": "turns"}
 
 
@@ -62,7 +51,7 @@ def files(folder):
 def test_the_run_of_an_ensemble_holds_each_member_s_whole_run(made):
     expected = set(OWN)
     for name in ("qwen", "bert"):
-        expected |= {f"members/{name}/{each}" for each in OF_A_MEMBER}
+        expected |= {f"members/{name}/{each}" for each in recipes.HELD_IN_A_RUN}
     assert files(made.folder) == expected
 
 
@@ -131,7 +120,7 @@ def test_no_saying_enters_what_an_ensemble_s_run_shows(made):
 def test_a_recipe_of_one_estimator_is_trained_as_ever(people, tiny_qwen):
     run = assemble(recipes.write_recipe(people, tiny_qwen), people / "run")
     assert isinstance(run.estimator, Estimator)
-    assert files(run.folder) == OF_A_MEMBER
+    assert files(run.folder) == recipes.HELD_IN_A_RUN
 
 
 def test_a_member_that_cannot_be_trained_is_named_and_leaves_no_folder(people, tiny_qwen):

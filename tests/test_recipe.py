@@ -20,18 +20,8 @@ EVERY = sorted(SHIPPED.glob("*.yaml"))
 METHODS = {"probe": None, "lora": "lora", "qlora": "lora", "full": "full"}
 
 
-def refused(path) -> str:
-    """Read a recipe that cannot be used and give the sentence without the path before it."""
-    with pytest.raises(RecipeError) as caught:
-        read_recipe(path)
-    sentence = str(caught.value)
-    assert sentence.startswith(f"{path}: ")
-    assert "\n" not in sentence
-    return sentence.removeprefix(f"{path}: ")
-
-
 def wrong(tmp_path, **changes) -> str:
-    return refused(recipes.write_recipe(tmp_path, **changes))
+    return recipes.refused(read_recipe, recipes.write_recipe(tmp_path, **changes))
 
 
 def text(tmp_path, written: str) -> Path:
@@ -282,7 +272,7 @@ def test_one_mistake_is_one_clause(tmp_path, changes, mistake):
 def test_the_bundled_cohort_is_trained_on_its_training_split_only(tmp_path, split):
     data = {"chats": "bundled", "split": split}
     path = text(tmp_path, yaml.safe_dump({**recipes.recipe(), "data": data}))
-    assert refused(path) == (
+    assert recipes.refused(read_recipe, path) == (
         "one mistake: data: the bundled cohort is trained on its split train only"
     )
 
@@ -298,8 +288,8 @@ def test_the_bundled_cohort_may_name_its_training_split(tmp_path):
 
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path):
-    assert "No such file" in refused(tmp_path / "absent.yaml")
-    assert "cannot be read" in refused(tmp_path)
+    assert "No such file" in recipes.refused(read_recipe, tmp_path / "absent.yaml")
+    assert "cannot be read" in recipes.refused(read_recipe, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -316,18 +306,18 @@ def test_a_missing_file_and_a_folder_say_so(tmp_path):
     ],
 )
 def test_what_is_not_yaml_says_where_as_far_as_it_is_known(tmp_path, written, where):
-    assert refused(text(tmp_path, written)) == f"not YAML{where}; correct it"
+    assert recipes.refused(read_recipe, text(tmp_path, written)) == f"not YAML{where}; correct it"
 
 
 def test_bytes_that_are_no_text_are_not_yaml(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_bytes(b"\xff\xfe\x00name")
-    assert refused(path).startswith("not YAML")
+    assert recipes.refused(read_recipe, path).startswith("not YAML")
 
 
 @pytest.mark.parametrize("written", ["", "[]", "just words", "5"])
 def test_a_recipe_that_is_no_mapping_is_refused(tmp_path, written):
-    assert "a recipe is a mapping of keys" in refused(text(tmp_path, written))
+    assert "a recipe is a mapping of keys" in recipes.refused(read_recipe, text(tmp_path, written))
 
 
 def test_no_value_of_a_recipe_enters_the_sentence(tmp_path):

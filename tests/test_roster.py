@@ -12,18 +12,9 @@ from sottovoce.recipe import Recipe
 from sottovoce.roster import Roster, read_any, read_roster
 
 
-def refused(path) -> str:
-    with pytest.raises(RecipeError) as caught:
-        read_any(path)
-    sentence = str(caught.value)
-    assert sentence.startswith(f"{path}: ")
-    assert "\n" not in sentence
-    return sentence.removeprefix(f"{path}: ")
-
-
 def changed(folder, **changes) -> str:
     """Write an ensemble whose second member has changes, and give its refusal."""
-    return refused(recipes.write_ensemble(folder, {"a": {}, "b": changes}))
+    return recipes.refused(read_any, recipes.write_ensemble(folder, {"a": {}, "b": changes}))
 
 
 def test_an_ensemble_s_recipe_brings_its_members(tmp_path):
@@ -73,7 +64,7 @@ def test_all_mistakes_of_ensemble_and_members_are_told_at_once(tmp_path):
     raw = yaml.safe_load(path.read_text())
     raw["ensemble"]["members"].append("absent.yaml")
     path.write_text(yaml.safe_dump(raw | {"backbone": {"name": "x"}, "coverage": 1}))
-    sentence = refused(path)
+    sentence = recipes.refused(read_any, path)
     assert sentence.startswith("7 mistakes: ")
     for mistake in (
         "ensemble.wieghts is not a key, did you mean weights?",
@@ -106,19 +97,21 @@ def test_what_members_must_share_is_one_clause_of_the_refusal(tmp_path, changes,
 
 def test_two_folds_are_too_few_to_learn_and_measure(tmp_path):
     few = {"probe": {"folds": 2}}
-    sentence = refused(recipes.write_ensemble(tmp_path, {"a": few, "b": few}))
+    sentence = recipes.refused(read_any, recipes.write_ensemble(tmp_path, {"a": few, "b": few}))
     assert sentence == "one mistake: member a.yaml: folds: 3 or more are needed"
 
 
 def test_one_member_is_no_ensemble_and_an_ensemble_no_member(tmp_path):
-    assert "ensemble.members: tuple should have at least 2 items" in refused(
-        recipes.write_ensemble(tmp_path, {"a": {}})
+    assert "ensemble.members: tuple should have at least 2 items" in recipes.refused(
+        read_any, recipes.write_ensemble(tmp_path, {"a": {}})
     )
     path = recipes.write_ensemble(tmp_path, {"a": {}, "b": {}})
     raw = yaml.safe_load(path.read_text())
     raw["ensemble"]["members"].append(path.name)
     path.write_text(yaml.safe_dump(raw))
-    assert "ensemble.members.2: is an ensemble itself; name recipes" in refused(path)
+    assert "ensemble.members.2: is an ensemble itself; name recipes" in recipes.refused(
+        read_any, path
+    )
 
 
 def test_members_are_found_from_the_recipe_s_own_folder(tmp_path):

@@ -15,18 +15,6 @@ from sottovoce.estimates import read_scores
 from sottovoce.estimator import Estimator
 from sottovoce.train import load_cohort, train
 
-HELD_IN_A_RUN = {
-    "MODEL_CARD.md",
-    "data.json",
-    "environment.json",
-    "metrics.json",
-    "model/estimator.json",
-    "model/estimator.safetensors",
-    "predictions.jsonl",
-    "recipe.yaml",
-    "report.html",
-}
-
 
 def contents(folder):
     return {
@@ -43,7 +31,7 @@ def people(tmp_path):
 
 
 def test_a_run_folder_holds_what_the_run_was(tiny_run):
-    assert set(contents(tiny_run)) == HELD_IN_A_RUN
+    assert set(contents(tiny_run)) == recipes.HELD_IN_A_RUN
 
 
 def test_a_run_is_repeated_from_its_own_folder(tiny_run, tmp_path):
@@ -53,7 +41,7 @@ def test_a_run_is_repeated_from_its_own_folder(tiny_run, tmp_path):
     for name, tensor in first.artefact.tensors.items():
         np.testing.assert_array_equal(again.estimator.artefact.tensors[name], tensor)
     here, there = contents(tiny_run), contents(again.folder)
-    for name in HELD_IN_A_RUN - {"recipe.yaml", "report.html"}:
+    for name in recipes.HELD_IN_A_RUN - {"recipe.yaml", "report.html"}:
         assert there[name] == here[name], name
 
 
@@ -185,7 +173,7 @@ def test_a_run_takes_the_place_of_an_old_one(tiny_run, tiny_qwen, people):
     old = shutil.copytree(tiny_run, people / "run")
     (old / "left-over.txt").write_text("from before")
     run = train(recipes.write_recipe(people, tiny_qwen, seed=9), old)
-    assert set(contents(old)) == HELD_IN_A_RUN
+    assert set(contents(old)) == recipes.HELD_IN_A_RUN
     assert run.estimator.settings.seed == 9
 
 
@@ -228,7 +216,7 @@ FINETUNED = {"probe": None, "finetune": recipes.FINETUNE, "input": recipes.TURNS
 
 
 def test_a_fine_tuning_leaves_the_same_folder_and_a_record_of_its_steps(tuned_run):
-    assert set(contents(tuned_run)) == HELD_IN_A_RUN | {"metrics.jsonl"}
+    assert set(contents(tuned_run)) == recipes.HELD_IN_A_RUN | {"metrics.jsonl"}
     rows = [row for _, row in read_json_lines(tuned_run / "metrics.jsonl")]
     assert {row["job"] for row in rows} == {"fold-0", "fold-1", "final"}
     ends = [row for row in rows if "epoch_loss" in row]
@@ -244,7 +232,7 @@ def test_a_fine_tuning_leaves_the_same_folder_and_a_record_of_its_steps(tuned_ru
 def test_a_fine_tuning_is_repeated_from_its_own_folder(tuned_run, tmp_path):
     again = train(tuned_run / "recipe.yaml", tmp_path / "again")
     here, there = contents(tuned_run), contents(again.folder)
-    for name in {*HELD_IN_A_RUN, "metrics.jsonl"} - {"recipe.yaml", "report.html"}:
+    for name in {*recipes.HELD_IN_A_RUN, "metrics.jsonl"} - {"recipe.yaml", "report.html"}:
         assert there[name] == here[name], name
 
 

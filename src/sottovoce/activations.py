@@ -162,10 +162,8 @@ def _some_blocks(made: Blueprint) -> Iterator[tuple[list[Any], list[int]]]:
     seconds = [[i for i, kind in enumerate(kinds) if kind == each][:2] for each in kinds]
     n = max(places[-1] for places in seconds) + 1
     like = [place if place < n else places[-1] for place, places in enumerate(seconds)]
-    parent, _, last = name.rpartition(".")
-    owner = made.model.get_submodule(parent)
     try:
-        setattr(owner, last, blocks[:n])
+        made.model.set_submodule(name, blocks[:n])
         yield list(blocks[:n]), like
     finally:
-        setattr(owner, last, blocks)
+        made.model.set_submodule(name, blocks)

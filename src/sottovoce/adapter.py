@@ -175,13 +175,12 @@ def _targets(model: Any, lora: LoraSettings, frozen_layers: int) -> list[str] | 
         return list(lora.targets) or "all-linear"
     from torch import nn
 
-    upper_blocks(model, frozen_layers)
-    name, blocks = named_blocks(model)
+    name, _ = named_blocks(model)
     return [
         f"{name}.{place}.{inside}"
-        for place, block in enumerate(blocks)
+        for place, block in enumerate(upper_blocks(model, frozen_layers), frozen_layers)
         for inside, each in block.named_modules()
-        if place >= frozen_layers and isinstance(each, nn.Linear)
+        if isinstance(each, nn.Linear)
         if not lora.targets or inside.endswith(lora.targets)
     ] or list(lora.targets)
 

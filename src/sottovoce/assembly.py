@@ -6,7 +6,6 @@ estimator is trained (`train`) nor how members are put together (`ensemble`).
 
 from pathlib import Path
 
-from sottovoce import bundled
 from sottovoce.cohort import Cohort
 from sottovoce.conversations import write_json_lines
 from sottovoce.ensemble import MEMBERS, EnsembleFit, fit_ensemble
@@ -18,21 +17,20 @@ from sottovoce.model_card import write_model_card
 from sottovoce.parallel import world
 from sottovoce.progress import Advance, part, silent
 from sottovoce.recipe import BUNDLED, Recipe
-from sottovoce.report import Provenance, Report, write_report
 from sottovoce.roster import Roster, read_any
 from sottovoce.tracking import tracked
 from sottovoce.train import (
-    ENVIRONMENT,
     RECIPE,
+    Heading,
     Run,
     checkpoints_beside,
     data_record,
-    environment_record,
     load_cohort,
     out_of_fold,
     remove_checkpoints,
     train,
     whole_folder,
+    write_evaluation,
     write_json,
     write_run,
 )
@@ -126,9 +124,8 @@ def _write(
 ) -> None:
     place, leader = roster.leader
     estimates = fit.held_out_estimates(cohort.windows)
-    simulated, environment = leader.data.chats == BUNDLED, environment_record()
+    simulated = leader.data.chats == BUNDLED
     (folder / RECIPE).write_text(roster.text, "utf-8")
-    write_json(folder / ENVIRONMENT, environment)
     write_json(folder / "data.json", data_record(leader, place.parent, cohort))
     fit.ensemble.save_combination(folder)
     write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
@@ -137,18 +134,6 @@ def _write(
         folder / "metrics.json",
         {"out_of_fold": evaluation.as_dict(), "simulated": simulated, "ensemble": ensemble},
     )
-    times = [window.end for window in cohort.windows]
-    report = Report(
-        title=f"{evaluation.instrument.title} ensemble {roster.form.name}: out-of-fold evaluation",
-        evaluation=evaluation,
-        cohort=bundled.NAME + ", split train" if simulated else Path(leader.data.chats).name,
-        simulated=simulated,
-        period=(min(times), max(times)),
-        limits=(LIMIT,),
-        provenance=Provenance(
-            versions=environment["versions"],
-            commands=(f"sottovoce train {recipe_file.name} --out {folder.stem}",),
-        ),
-    )
-    write_report(folder / "report.html", report)
+    heading = Heading(f"ensemble {roster.form.name}", LIMIT, recipe_file)
+    write_evaluation(folder, leader, cohort, evaluation, heading)
     write_model_card(folder / "MODEL_CARD.md", fit.ensemble, evaluation, simulated=simulated)

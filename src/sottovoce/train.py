@@ -232,9 +232,7 @@ def write_run(
     """Write everything that a run folder holds."""
     estimates = fit.held_out_estimates(cohort.windows)
     simulated = recipe.data.chats == BUNDLED
-    environment = environment_record()
     (folder / RECIPE).write_text(recipe_for(recipe_file, folder), "utf-8")
-    write_json(folder / ENVIRONMENT, environment)
     data = data_record(recipe, recipe_file.parent, cohort)
     write_json(folder / "data.json", {**data, "dropped": total_dropped(fit.dropped)})
     fit.estimator.save_pretrained(folder / "model")
@@ -245,21 +243,42 @@ def write_run(
     )
     if fit.history:
         write_json_lines(folder / "metrics.jsonl", fit.history)
+    limit = f"{_who_was_scored(recipe)} A test on other people is still owed."
+    write_evaluation(
+        folder, recipe, cohort, evaluation, Heading(f"estimator {recipe.name}", limit, recipe_file)
+    )
+    write_model_card(folder / "MODEL_CARD.md", fit.estimator, evaluation, simulated=simulated)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a run's report is of, what it cannot say, and the recipe that makes it again."""
+
+    name: str
+    limit: str
+    recipe_file: Path
+
+
+def write_evaluation(
+    folder: Path, recipe: Recipe, cohort: Cohort, evaluation: Evaluation, heading: Heading
+) -> None:
+    """Write environment.json and the report of people who were scored out of fold."""
+    simulated, environment = recipe.data.chats == BUNDLED, environment_record()
+    write_json(folder / ENVIRONMENT, environment)
     times = [window.end for window in cohort.windows]
     report = Report(
-        title=f"{evaluation.instrument.title} estimator {recipe.name}: out-of-fold evaluation",
+        title=f"{evaluation.instrument.title} {heading.name}: out-of-fold evaluation",
         evaluation=evaluation,
         cohort=bundled.NAME + ", split train" if simulated else Path(recipe.data.chats).name,
         simulated=simulated,
         period=(min(times), max(times)),
-        limits=(f"{_who_was_scored(recipe)} A test on other people is still owed.",),
+        limits=(heading.limit,),
         provenance=Provenance(
             versions=environment["versions"],
-            commands=(f"sottovoce train {recipe_file.name} --out {folder.stem}",),
+            commands=(f"sottovoce train {heading.recipe_file.name} --out {folder.stem}",),
         ),
     )
     write_report(folder / "report.html", report)
-    write_model_card(folder / "MODEL_CARD.md", fit.estimator, evaluation, simulated=simulated)
 
 
 def _candidates(fit: Fit) -> dict[str, Any]:

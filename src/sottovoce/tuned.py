@@ -14,6 +14,7 @@ from sottovoce.adapter import apply_weights
 from sottovoce.backbones import Backbone
 from sottovoce.batches import collate, pooled, within_budget
 from sottovoce.body import Tensors
+from sottovoce.checkpoint import under
 from sottovoce.head import Head, HeadPooling, Parameters, outcome, rebuild_head
 from sottovoce.model_input import ModelInput
 from sottovoce.progress import Advance
@@ -62,8 +63,8 @@ class TunedBody:
             rebuild_head(record["head"]),
             record["pooling"],
             record["batch_tokens"],
-            _under(HEAD, tensors),
-            _under(WEIGHTS, tensors),
+            under(HEAD, tensors),
+            under(WEIGHTS, tensors),
             record["layers"],
             record["frozen_layers"],
         )
@@ -179,9 +180,3 @@ class Reader:
             with torch.no_grad():  # not around the yield: it would hold for the caller too
                 states = pooled(backbone.model, batch)
             yield rows, states
-
-
-def _under(start: str, tensors: Tensors) -> Tensors:
-    return {
-        name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)
-    }
