@@ -16,6 +16,7 @@ from sottovoce.estimator import Estimator
 from sottovoce.instruments import PHQ_9
 from sottovoce.model_input import Rendering
 from sottovoce.settings import BackboneSettings, EstimatorSettings, HeadSettings, ProbeSettings
+from sottovoce.supervision import Supervision
 
 WINDOWS = tiny.labelled_windows(40)
 
@@ -341,7 +342,7 @@ def test_a_body_of_a_kind_that_is_not_known_is_refused(saved):
 
 def test_weights_are_for_fine_tuning_only_and_one_a_window(tiny_qwen, tiny_bert):
     with pytest.raises(DataError, match="a probe counts every window alike"):
-        Estimator.fit(WINDOWS, settings_for(tiny_qwen), weights=[1.0] * 40)
+        Estimator.fit(WINDOWS, settings_for(tiny_qwen), supervision=Supervision([1.0] * 40))
     for weights in ([1.0] * 39, [0.0] * 40, [float("nan")] * 40):
         with pytest.raises(DataError, match="not one number above 0 for each window"):
-            Estimator.fit(WINDOWS, tuning.settings_for(tiny_bert), weights=weights)
+            Estimator.fit(WINDOWS, tuning.settings_for(tiny_bert), supervision=Supervision(weights))

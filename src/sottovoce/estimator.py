@@ -32,6 +32,7 @@ from sottovoce.probe import FittedProbe, fit_probe
 from sottovoce.progress import Advance, silent
 from sottovoce.scorer import Reading, Scorer
 from sottovoce.settings import BackboneSettings, EstimatorSettings
+from sottovoce.supervision import NONE, Supervision
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "estimator"
 
@@ -162,7 +163,7 @@ class Estimator(Scorer):
         settings: EstimatorSettings | None = None,
         *,
         backbone: Backbone | None = None,
-        weights: Sequence[float] | None = None,
+        supervision: Supervision = NONE,
         checkpoints: Path | None = None,
         advance: Advance = silent,
     ) -> Fit:
@@ -176,9 +177,8 @@ class Estimator(Scorer):
             Defaults are those of `EstimatorSettings`.
         backbone
             Loaded backbone to use instead of loading the settings' one; it stays as it is.
-        weights
-            How much each window counts in fine-tuning, above 0, such as less for a label that
-            no person gave; equal by default.
+        supervision
+            How much each window counts, which labels no person gave, and annotations.
         checkpoints
             Folder from which a fine-tuning that was killed goes on; None keeps none.
         advance
@@ -195,11 +195,12 @@ class Estimator(Scorer):
         """
         settings = settings or EstimatorSettings()
         _refuse_unusable(windows)
-        _refuse_weights(weights, len(windows), settings)
+        supervision.check(windows)
+        _refuse_weights(supervision, settings)
         backbone = backbone or _load_to_train(settings)
         if settings.finetune is not None:
             inputs, dropped = _rendered(windows, backbone, settings)
-            examples = _examples(windows, inputs, settings, weights)
+            examples = _examples(windows, inputs, settings, supervision)
             users = [window.user_id for window in windows]
             tuning = tune(backbone, examples, users, settings, checkpoints, advance)
             residuals = examples.totals[tuning.rows] - tuning.held_out
@@ -354,7 +355,7 @@ def _examples(
     windows: Sequence[Window],
     inputs: Sequence[ModelInput],
     settings: EstimatorSettings,
-    weights: Sequence[float] | None,
+    supervision: Supervision,
 ) -> Examples:
     n_items = len(instrument(settings.instrument).items)
     items = np.full((len(windows), n_items), np.nan)
@@ -362,8 +363,7 @@ def _examples(
         if window.label is not None and window.label.items is not None:
             items[row] = [np.nan if each is None else each for each in window.label.items]
     totals = np.array([window.total for window in windows], dtype=np.float64)
-    counts = np.ones(len(windows)) if weights is None else np.asarray(weights, dtype=np.float64)
-    return Examples(inputs, totals, items, counts)
+    return Examples(inputs, totals, items, supervision.counts(len(windows)))
 
 
 def _artefact(
@@ -386,17 +386,9 @@ def _artefact(
     )
 
 
-def _refuse_weights(
-    weights: Sequence[float] | None, n_windows: int, settings: EstimatorSettings
-) -> None:
-    if weights is None:
-        return
-    if settings.finetune is None:
+def _refuse_weights(supervision: Supervision, settings: EstimatorSettings) -> None:
+    if settings.finetune is None and supervision.weights is not None:
         raise DataError("a probe counts every window alike", field="weights", fix="leave them out")
-    if len(weights) != n_windows or not all(0 < each < np.inf for each in weights):
-        raise DataError(
-            "there is not one number above 0 for each window", field="weights", fix="correct them"
-        )
 
 
 def _refuse_unusable(windows: Sequence[Window]) -> None:
