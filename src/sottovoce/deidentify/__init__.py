@@ -93,12 +93,12 @@ class Deidentifier:
     """
 
     def __init__(self, finder: Finder, key: bytes) -> None:
-        self._finder, self._key = finder, key
+        self.finder, self._key = finder, key
 
     @property
     def label(self) -> str:
         """What finds: "presidio" or "patterns only"."""
-        return self._finder.label
+        return self.finder.label
 
     def pseudonym(self, user_id: str) -> str:
         """Give what stands for a person's or a conversation's id: the same for the same id."""
@@ -115,7 +115,7 @@ class Deidentifier:
             All that should read on together.
         """
         texts = [message.content for message in messages]
-        found = [without_overlap(spans) for spans in self._finder.find(texts)]
+        found = [without_overlap(spans) for spans in self.finder.find(texts)]
         key = self._secret("person", user_id)
         for attempt in range(TRIES + 1):
             surrogates = Surrogates(key, texts, attempt, plain=attempt == TRIES)

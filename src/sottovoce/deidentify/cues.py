@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from sottovoce.deidentify.kinds import Kind, Span
 from sottovoce.deidentify.lexicon import (
     CUE_NAMES,
+    DAYS,
+    MONTHS,
     RELATIONS,
     SURVIVES,
     TITLES,
@@ -45,13 +47,21 @@ PERSON_CUES = (
     rf"(?P<it>{_FULL})\s*(?=$|\n)",
     rf"\b(?i:hi|hello|hey|dear|thanks|thank\syou|morning|evening|night|bye|welcome|sorry),?\s"
     rf"(?P<it>{_CAPITAL})(?=[,.!?\n]|$)",
-    rf"(?<=[a-z,;]\s)(?P<it>{_CAPITAL})(?=\s{_SAYS}\b)",
+    rf"(?<=[a-z,;]\s)(?P<it>{_FULL})(?=\s{_SAYS}\b)",
+    rf"(?<=[a-z,;]\s)(?:with|without)\s(?P<it>{_FULL})",
+    rf"\b(?i:me\sand)\s(?P<it>{_FULL})",
+    rf"(?<=[a-z,;]\s)(?P<it>{_FULL})(?=\sand\s(?:I|me)\b)",
     rf"\b(?i:told|asked|texted|rang|phoned|emailed|messaged|married|met|visited|missed|miss|dating"
     rf"|hugged)\s(?P<it>{_FULL})",
-    rf"(?<=[a-z,;]\s)(?P<it>{_CAPITAL})(?=['’]s\s(?i:birthday|wedding|funeral|house|place|mum|mom|dad|flat"
+    rf"(?<=[a-z,;]\s)(?P<it>{_FULL})(?=['’]s\s(?i:birthday|wedding|funeral|house|place|mum|mom|dad|flat"
     rf"|room|school|party|death|grave|husband|wife|car|kids|friend|text|email|birth|desk|phone)\b)",
 )
 """Phrases that a name follows or precedes; `it` is the name."""
+
+LISTED_CUES = (
+    rf"(?:^|[.!?\n]\s*)(?P<it>{_FULL})(?=\s(?:said|says|told|asked|thinks|texted|rang|called|wants)\b)",
+)
+"""Where any sentence may begin: only words that are first names, too, count."""
 
 LOWER_CUES = (
     rf"\b(?i:my\sname(?:['’]?s|\sis)|i['’]?m\scalled|call\sme|named|called|{_OWN}\s(?:{_RELATION}))\s"
@@ -60,7 +70,7 @@ LOWER_CUES = (
 """The same from people who write without capitals: only words that are nothing but first names."""
 
 _JOINED = rf"(?:\s(?:&|and|of|the|for|de|at)\s|\s|,\s(?=Inc|Ltd|LLC))(?:the\s)?{_CAPITAL}"
-_LONG = rf"(?:the\s)?{_CAPITAL}(?:{_JOINED}){{0,4}}"
+_LONG = rf"(?:the\s)?{_CAPITAL}(?:,\s{_CAPITAL}(?=\s(?:and|&)\s))?(?:{_JOINED}){{0,4}}"
 _BODY = (
     r"(?:University|College|School|Academy|Hospital|Infirmary|Clinic|Surgery|Ltd|Limited|Inc|LLC|PLC"
     r"|Corp|Corporation|Bank|Council|Church|Institute|Foundation|Group|Partners|Solutions|Logistics"
@@ -69,7 +79,7 @@ _BODY = (
 )
 ORGANISATION_CUES = (
     rf"\b(?i:work(?:s|ed|ing)?|job|role|position|shifts?|internship|apprenticeship|contract|intern(?:ed|ing)?"
-    rf"|temp(?:ed|ing)?|employed|hired|laid\soff|fired|sacked|let\sgo|employer|interview(?:ed)?|volunteer(?:s"
+    rf"|temp(?:ed|ing)?|employed|hired|laid\soff|fired|sacked|let\s(?:\w+\s)?go|employer|interview(?:ed)?|volunteer(?:s"
     rf"|ed|ing)?|career|started|offer)\s(?:[a-z]+\s){{0,3}}?(?i:at|for|by|with|from|is|inside)\s"
     rf"(?P<it>{_LONG})",
     rf"\b(?i:my\semployer|my\scompany|the\scompany|my\sfirm|my\sworkplace|my\sschool|my\suniversity|my"
@@ -99,8 +109,11 @@ _BY_KIND: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("place", PLACE_CUES),
 )
 _CUES = [(kind, re.compile(cue)) for kind, cues in _BY_KIND for cue in cues]
-_LOWER = tuple(re.compile(cue) for cue in LOWER_CUES)
+_LOWER = [re.compile(cue) for cue in LOWER_CUES]
+_LISTED = [re.compile(cue) for cue in LISTED_CUES]
 WORDS = re.compile(_WORD)
+_TOWARDS = re.compile(r"\b(?:in|to|from|near|at|of|around)\s$")
+_CALENDAR = frozenset(each.capitalize() for each in DAYS | MONTHS)
 _AFTER_NAME = re.compile(rf"\s{_SMALL_PARTS}(?P<it>{_CAPITAL})")
 
 
@@ -115,9 +128,9 @@ def _by_cues(text: str) -> Iterator[Span]:
             span = trimmed(text, Span(match.start("it"), match.end("it"), kind))
             if span is not None and _may_be(kind, text[span.start : span.end]):
                 yield span
-    for pattern in _LOWER:
-        for match in pattern.finditer(text):
-            if is_clear_name(match["it"]):
+    for patterns, known in ((_LOWER, is_clear_name), (_LISTED, is_name)):
+        for match in (match for pattern in patterns for match in pattern.finditer(text)):
+            if known(match["it"].split(maxsplit=1)[0]):
                 yield Span(match.start("it"), match.end("it"), "person")
 
 
@@ -130,7 +143,8 @@ def trimmed(text: str, span: Span) -> Span | None:
     while words and _survives(text[slice(*words[0])]):
         del words[0]
     for at, word in enumerate(words):
-        if text[slice(*word)].casefold().strip(".,") in SURVIVES:
+        low = text[slice(*word)].casefold().strip(".,")
+        if low in SURVIVES and low not in _JOINTS:
             del words[at:]
             break
     while words and text[slice(*words[-1])].casefold() in _JOINTS:
@@ -151,7 +165,7 @@ def without_possessive(word: str) -> str:
 
 
 def _survives(word: str) -> bool:
-    low = word.casefold().strip(".,")
+    low = without_possessive(word.casefold().strip(".,"))
     return low in SURVIVES or low in _JOINTS
 
 
@@ -180,9 +194,11 @@ def _by_list(text: str) -> Iterator[Span]:
 def _is_listed(text: str, start: int, word: str) -> bool:
     if is_clear_name(word):
         return True
-    if not is_name(word) or word.isupper() or word.casefold() in CUE_NAMES:
+    if not is_name(word) or word.isupper() or not inside_sentence(text, start):
         return False
-    return inside_sentence(text, start)
+    if word.casefold() in CUE_NAMES:
+        return _AFTER_NAME.match(text, start + len(word)) is not None and word not in _CALENDAR
+    return _TOWARDS.search(text, 0, start) is None
 
 
 def inside_sentence(text: str, start: int) -> bool:

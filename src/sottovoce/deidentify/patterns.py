@@ -51,13 +51,14 @@ PATTERNS: dict[Kind, tuple[str, ...]] = {
     "address": (
         rf"(?:{_UNIT},?\s)?\b\d{{1,5}}[A-Za-z]?,?\s{_STREET_NAME}(?:{_ROAD}|{_CORNER})\b(?:,?\s{_UNIT})?",
         rf"(?:{_UNIT},?\s)?\b\d{{1,5}}[a-z]?\s{_SMALL_NAME}{_SMALL_ROAD}\b(?:,?\s{_UNIT})?",
+        rf"\b\d{{1,5}}[A-Za-z]?\s[A-Z][a-z'’]+\s[A-Z][a-z]+(?:\s(?!Apt|Suite|Flat|Unit)[A-Z][a-z]+)?(?:,?\s{_UNIT})?",
         rf"\b(?:on|at|off|along|down|in|of|from|to)\s(?P<it>{_STREET_NAME}{_ROAD})\b",
         r"\b[Pp]\.?\s?[Oo]\.?\s[Bb]ox\s\d+",
     ),
     "postcode": (
         r"\b(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d(?:\d|[A-Z])?|\d[A-HJKPSTUW])"
         r" ?\d[ABD-HJLNP-UW-Z]{2})\b",
-        r"\b[A-Z]{2},?\s(?P<it>\d{5}(?:-\d{4})?)(?![\d-])",
+        r"\b[A-Z]{2},?\s\d{5}(?:-\d{4})?(?![\d-])",
         r"(?:zip|zip ?code|postal code|post ?code)(?:\sis|\swas|:)?\s(?P<it>\d{5}(?:-\d{4})?)\b",
         r"\b\d{5}-\d{4}\b",
     ),

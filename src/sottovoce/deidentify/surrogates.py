@@ -189,8 +189,10 @@ def _address(value: str, draw: Draw) -> str:
 
 
 def _postcode(value: str, draw: Draw) -> str:
-    if value[0].isdigit():
-        return f"00{draw.below(500):03d}" + (f"-{draw.below(10000):04d}" if "-" in value else "")
+    """Keep the state before a ZIP code, which may stand."""
+    if zip_code := re.search(r"\d{5}", value):
+        made = f"00{draw.below(500):03d}" + (f"-{draw.below(10000):04d}" if "-" in value else "")
+        return value[: zip_code.start()] + made
     return f"ZZ{1 + draw.below(99)} {draw.below(10)}{_letters(draw, 2)}"
 
 
