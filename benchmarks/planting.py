@@ -8,8 +8,11 @@ here; names come from lists that the patterns have and from lists that they do n
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any, Literal
+
+from faker import Faker
 
 from sottovoce.conversations import Conversation, Message
 from sottovoce.deidentify.lexicon import first_names
@@ -30,6 +33,8 @@ PHRASINGS: dict[str, dict[Bank, tuple[str, ...]]] = {
             "I'm called {x}, not that it matters.",
             "It is {x}'s birthday and I forgot.",
             "My therapist, {x}, thinks so too.",
+            "Me and {x} had words again.",
+            "Without {x} I do not get out of bed.",
         ),
         "held out": (
             "Ever since {x} left it has been quiet here.",
@@ -38,8 +43,6 @@ PHRASINGS: dict[str, dict[Bank, tuple[str, ...]]] = {
             "Apparently {x} is seeing someone new.",
             "You would like {x}, honestly.",
             "I keep thinking about what {x} used to say to me at night.",
-            "Me and {x} had words again.",
-            "Without {x} I do not get out of bed.",
             "Do you think {x} is angry with me?",
             "That was before the thing with {x} happened.",
             "{x} would never understand this.",
@@ -345,11 +348,14 @@ def _code(chosen: random.Random) -> str:
     return f"{letters}{chosen.randrange(100000, 999999)}"
 
 
+@cache
+def _faker(locale: str) -> Faker:
+    return Faker(locale)
+
+
 def _by_faker(kind: str, chosen: random.Random) -> str:
     """Make the rest with Faker's American and British providers."""
-    from faker import Faker
-
-    american, british = Faker("en_US"), Faker("en_GB")
+    american, british = _faker("en_US"), _faker("en_GB")
     american.seed_instance(chosen.randrange(2**32))
     british.seed_instance(chosen.randrange(2**32))
     maker = chosen.choice((american, british))

@@ -1,4 +1,6 @@
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +108,17 @@ def test_an_existing_output_needs_force(run, files):
     assert again.exit_code == 1
     assert "--force" in again.stderr
     assert deidentify(run, files, "--force").exit_code == 0
+
+
+def test_the_command_of_the_page_runs(run, files, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text("utf-8")
+    command = page.partition("```console\n")[2].partition("```")[0].replace("\\\n", " ")
+    (files / "secret.key").write_text(KEY, "utf-8")
+    monkeypatch.chdir(files)
+    done = run(*shlex.split(command)[1:])
+    assert done.exit_code == 0
+    assert "Engine: presidio" in done.stdout
+    assert CANARY not in (files / "chats.deid.jsonl").read_text("utf-8")
 
 
 def test_a_broken_line_leaves_no_half_file(run, files):

@@ -45,6 +45,7 @@ def test_names_are_found_by_cue_or_list(kind, text, value):
         "I'm at my wit's end, Jesus, God help me",
         "I live in England, born in Texas, moved to India",
         "I watched it in English with my GP and the NHS on the phone",
+        "I HAVE NOT SLEPT in THREE WEEKS",
         "She said he told them. They asked her.",
     ],
 )

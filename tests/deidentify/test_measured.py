@@ -1,4 +1,4 @@
-"""A sample of `benchmarks/deidentify.py`: recall, precision and survival do not fall."""
+"""The patterns of `benchmarks/deidentify.py`: recall, precision and survival do not fall."""
 
 import pytest
 from benchmarks.deidentify import natural, recall_of_plants
@@ -8,8 +8,8 @@ from sottovoce import bundled
 from sottovoce.deidentify import open_deidentifier
 
 MARGIN = 0.1
-"""Ours; below what was measured on these chats on 2026-11-27. A kind has about 20 to 60 values
-here, whose 95% intervals reach about that far."""
+"""Ours; below what was measured on these chats on 2026-11-27. A kind has 45 to 170 values here,
+whose 95% intervals reach about that far."""
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def test_values_with_a_form_are_found_in_phrasings_that_were_held_out(planted, k
 @pytest.mark.parametrize(
     ("kind", "measured"),
     [
-        ("person, listed", 0.0),
-        ("person, unlisted", 0.0),
-        ("organisation", 0.0),
-        ("place", 0.0),
-        ("age", 0.0),
+        ("person, listed", 0.99),
+        ("person, unlisted", 0.71),
+        ("organisation", 0.61),
+        ("place", 0.29),
+        ("age", 0.61),
     ],
 )
 def test_names_and_ages_are_found_as_often_as_measured(planted, kind, measured):
@@ -61,7 +61,7 @@ def test_names_and_ages_are_found_as_often_as_measured(planted, kind, measured):
     assert share(found.hits, found.planted, kind) >= measured - MARGIN
 
 
-@pytest.mark.parametrize(("kind", "measured"), [("person", 0.0), ("place", 0.0)])
+@pytest.mark.parametrize(("kind", "measured"), [("person", 0.85), ("place", 0.49)])
 def test_names_of_the_chats_themselves_are_found_as_often_as_measured(of_chats, kind, measured):
     names, _ = of_chats
     assert share(names.hits, names.planted, kind) >= measured - MARGIN
@@ -69,7 +69,7 @@ def test_names_of_the_chats_themselves_are_found_as_often_as_measured(of_chats, 
 
 def test_what_is_taken_for_a_person_is_mostly_one(of_chats):
     names, _ = of_chats
-    assert share(names.right, names.flagged, "person") >= 0.0 - MARGIN
+    assert share(names.right, names.flagged, "person") >= 0.97 - MARGIN
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def _may_be(kind: Kind, value: str) -> bool:
     """Whether what follows a cue can be what the cue says."""
     low = value.casefold()
     if kind == "place":
-        return low not in large_places()
+        return low not in large_places() and not value.isupper()
     if kind == "organisation":
         return low not in large_places() and not value.isupper() | (len(value) < 3)
     first = value.split(maxsplit=1)[0]

@@ -152,7 +152,8 @@ IDIOMS = re.compile(
     r"|murphy['’]s law|sod['’]s law|peeping tom|tom,? dick,? (?:and|or) harry|adam['’]s apple"
     r"|pandora['’]s box|smart ale[ck]|nervous nell(?:y|ie)|debbie downer|negative nancy|plain jane"
     r"|average joe|uncle sam|florence nightingale|rob(?:bing)? peter to pay paul|hobson['’]s choice"
-    r"|occam['’]s razor|freudian|father christmas|mother teresa|jekyll and hyde|st\.? john['’]s wort"
+    r"|occam['’]s razor|freudian|father christmas|mother teresa|jekyll and hyde"
+    r"|st\.? john['’]s wort"
     r"|(?:parkinson|alzheimer|crohn|hashimoto|asperger|graves|raynaud|m[eé]ni[eè]re|huntington"
     r"|tourette)"
     r"(?:['’]?s)?\b",
