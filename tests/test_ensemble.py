@@ -342,7 +342,7 @@ def test_a_member_that_learnt_from_pseudolabels_joins_one_that_did_not(tiny_qwen
     together = fit_ensemble(known, {"known": plain, "more": more})
     assert together.held_out.shape == (30,)
     assert len(together.held_out_estimates(known)) == 30
-    first = [not each for each in told.pseudo]
-    turned = Estimator.fit(WINDOWS[::-1], settings, supervision=Supervision(pseudo=first[::-1]))
+    last = Supervision(pseudo=told.pseudo[::-1])
+    turned = Estimator.fit(WINDOWS[::-1], settings, supervision=last)
     with pytest.raises(DataError, match="held-out scores of 30 windows that are not the 30"):
         fit_ensemble(known, {"known": plain, "more": turned})
