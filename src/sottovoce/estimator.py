@@ -200,7 +200,7 @@ class Estimator(Scorer):
         settings = settings or EstimatorSettings()
         _refuse_unusable(windows)
         supervision.check(windows)
-        backbone = backbone or _load_to_train(settings)
+        backbone = backbone or load_to_train(settings)
         if settings.finetune is not None:
             inputs, dropped = _rendered(windows, backbone, settings)
             examples = _examples(windows, inputs, settings, supervision)
@@ -337,7 +337,7 @@ def _load(settings: BackboneSettings, **changes: Any) -> Backbone:
     )
 
 
-def _load_to_train(settings: EstimatorSettings) -> Backbone:
+def load_to_train(settings: EstimatorSettings) -> Backbone:
     """Load the backbone, several processes one after the other, shared out if so is wanted."""
     used, here = settings.finetune, world()
     mesh = new_mesh() if used is not None and used.sharding == "fsdp" else None
