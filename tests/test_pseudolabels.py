@@ -89,7 +89,7 @@ def test_an_annotator_without_information_is_told_and_not_used(kind):
 
 
 def test_too_few_people_with_both_labels_are_told():
-    readings, totals, folds = made_up(4)
+    readings, totals, _ = made_up(4)
     _, _, judgement = judged(readings, totals, np.arange(4))
     assert judgement.useful
     assert not judgement.known

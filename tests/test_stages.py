@@ -156,8 +156,8 @@ def test_no_test_person_is_ever_trained_on(honest):
 
 def test_test_people_and_copies_of_them_are_left_out_and_counted(backbone):
     material, test = CROWD.material, CROWD.material.test
-    copy = replace(test[0], user_id="copy")
-    crowd = replace(CROWD, states={**CROWD.states, "copy": CROWD.states[test[0].user_id]})
+    copy, own = replace(test[0], user_id="copy"), CROWD.states[test[0].user_id]
+    crowd = replace(CROWD, states={**CROWD.states, "copy": own, "copy2": own})
     leaking = {
         "training": [*material.training, copy, test[1]],
         "pool": [*material.pool, test[2], replace(test[3], user_id="copy2"), material.training[0]],
@@ -191,7 +191,7 @@ def test_labels_far_from_the_model_are_left_out_and_counted(backbone):
 
 def test_the_annotator_s_share_in_a_training_person_s_target_is_chosen_on_questionnaires(backbone):
     plan = replace(PLAN, stages=("ground_truth", "annotator"), trust=(1.0,), blend=(0.5, 1.0))
-    reader, (first, second) = run(backbone, plan=plan)
+    reader, (_, second) = run(backbone, plan=plan)
     tried = [(each["trust"], each["blend"]) for each in second.record["tried"]]
     assert tried == [(0, 0), (1, 0), (1, 0.5), (1, 1)]
     windows, supervision = reader.trainings[-1]

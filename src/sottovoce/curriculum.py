@@ -17,11 +17,9 @@ from sottovoce.duplicates import ALIKE
 from sottovoce.errors import RecipeError
 from sottovoce.material import KINDS, Kind, SelfTraining
 from sottovoce.recipe import BUNDLED, Recipe, Text, mistakes_of, read_mapping, refusal
+from sottovoce.roster import SELF_TRAINING as KEY
 from sottovoce.roster import read_members
 from sottovoce.stages import order_problem
-
-KEY = "self_training"
-"""The key that makes a recipe one of a self-training."""
 
 RECIPES = "recipes"
 """Folder of the members' recipes in a run folder."""

@@ -66,6 +66,15 @@ class Learner:
         """Whether the body is a function of states that no training changes."""
         return self.settings.finetune is None
 
+    def read_ahead(self, windows: Sequence[Window], advance: Advance = silent) -> None:
+        """Read windows that trainings will need, in an order that is always the same.
+
+        Which texts are read side by side moves their states by rounding: a run that goes on after
+        a kill reads as one that was not killed.
+        """
+        if self.reads_once:
+            self.states(sorted(windows, key=lambda each: (each.user_id, each.end)), advance)
+
     def fit(
         self,
         windows: Sequence[Window],

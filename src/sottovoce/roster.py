@@ -21,6 +21,9 @@ from sottovoce.recipe import Recipe, Text, mistakes_of, read_mapping, read_recip
 KEY = "ensemble"
 """The key that makes a recipe one of an ensemble."""
 
+SELF_TRAINING = "self_training"
+"""The key that makes a recipe one of a self-training (`curriculum`)."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -79,7 +82,10 @@ def read_any(path: str | Path) -> Recipe | Roster:
         Naming every mistake at once.
     """
     path = Path(path)
-    return read_roster(path) if KEY in read_mapping(path) else read_recipe(path)
+    raw = read_mapping(path)
+    if SELF_TRAINING in raw:
+        raise RecipeError(f"{path}: this is a self-training's recipe; run sottovoce self-train")
+    return read_roster(path) if KEY in raw else read_recipe(path)
 
 
 def read_roster(path: str | Path) -> Roster:
@@ -123,8 +129,8 @@ def read_members(
     for number, member in enumerate(_named(raw, key)):
         place = folder / member
         try:
-            if KEY in read_mapping(place):
-                mistakes.append(f"{key}.members.{number}: is an ensemble itself; name recipes")
+            if {KEY, SELF_TRAINING} & set(read_mapping(place)):
+                mistakes.append(f"{key}.members.{number}: has members itself; name recipes")
             else:
                 found.append((place, read_recipe(place)))
         except RecipeError as error:

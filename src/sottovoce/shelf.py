@@ -18,7 +18,7 @@ from sottovoce.annotations import annotation_record
 from sottovoce.cohort import Window
 from sottovoce.conversations import read_json_lines, write_json_lines
 from sottovoce.ensemble import Ensemble
-from sottovoce.errors import ModelError
+from sottovoce.errors import SottovoceError
 from sottovoce.estimates import estimate_record
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.material import Material, SelfTraining
@@ -30,7 +30,7 @@ FORMAT_VERSION = 1
 RECORD, TENSORS, LABELS, MODEL = "stage.json", "stage.safetensors", "pseudolabels.jsonl", "model"
 PREDICTIONS = "predictions.jsonl"
 
-_NOT_A_STAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError)
+_NOT_A_STAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, SottovoceError)
 
 
 def identity(
@@ -112,11 +112,10 @@ def _write(place: Path, stage: Stage, test: Sequence[Window], key: str) -> None:
         {each: np.ascontiguousarray(array) for each, array in tensors.items()}, place / TENSORS
     )
     labels = stage.labels
-    lines = zip(labels.users, labels.totals.tolist(), labels.weights.tolist(), strict=True)
-    write_json_lines(
-        place / LABELS,
-        ({"user_id": user, "total": total, "weight": weight} for user, total, weight in lines),
-    )
+    if labels.users:
+        lines = zip(labels.users, labels.totals.tolist(), labels.weights.tolist(), strict=True)
+        rows = ({"user_id": each[0], "total": each[1], "weight": each[2]} for each in lines)
+        write_json_lines(place / LABELS, rows)
     write_json_lines(place / PREDICTIONS, map(estimate_record, stage.estimates(test)))
     stage.scorer.save_pretrained(place / MODEL)
     record = {
@@ -125,6 +124,7 @@ def _write(place: Path, stage: Stage, test: Sequence[Window], key: str) -> None:
         "members": list(stage.taught.fits),
         "trust": stage.taught.trust,
         "blend": stage.taught.blend,
+        "labels": len(stage.labels.users),
         "record": dict(stage.record),
         "notes": list(stage.notes),
     }
@@ -150,12 +150,16 @@ def _read(place: Path, name: str, record: Mapping[str, Any]) -> Stage:
         )
         for each in record["members"]
     }
-    rows = [row for _, row in read_json_lines(place / LABELS) if isinstance(row, dict)]
-    labels = Labels(
+    labels = _labels(place / LABELS) if record["labels"] else Labels()
+    taught = Taught(fits, record["trust"], record["blend"])
+    notes = tuple(record["notes"])
+    return Stage(name, scorer, taught, labels, tensors["points"], record["record"], notes)
+
+
+def _labels(path: Path) -> Labels:
+    rows = [row for _, row in read_json_lines(path) if isinstance(row, dict)]
+    return Labels(
         tuple(row["user_id"] for row in rows),
         np.array([row["total"] for row in rows], dtype=np.float64),
         np.array([row["weight"] for row in rows], dtype=np.float64),
     )
-    taught = Taught(fits, record["trust"], record["blend"])
-    notes = tuple(record["notes"])
-    return Stage(name, scorer, taught, labels, tensors["points"], record["record"], notes)

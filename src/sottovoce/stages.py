@@ -123,10 +123,13 @@ def run_stages(
     settings = next(iter(learners.values())).settings
     people = People.of(material, instrument(settings.instrument), plan, settings.seed)
     run = _Run(Teacher(people, learners), plan)
+    everybody = [*material.training, *material.pool, *material.test]
     stages: list[Stage] = []
     for number, name in enumerate(names_of(plan)):
         stage = shelf.load(name) if shelf else None
         if stage is None:
+            for learner in learners.values():
+                learner.read_ahead([each for each in everybody if each.reason is None])
             stage = run.stage(name, stages)
             if shelf:
                 shelf.save(stage, people.test)
