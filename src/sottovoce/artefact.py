@@ -18,6 +18,7 @@ from sottovoce.body import Body, Tensors
 from sottovoce.cohort import WindowRules
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.errors import DataError, ModelError
+from sottovoce.evidence import EvidenceReader
 from sottovoce.instruments import instrument
 from sottovoce.model_input import Rendering
 from sottovoce.probe import Probe, ProbeSearch
@@ -25,6 +26,7 @@ from sottovoce.settings import (
     BackboneSettings,
     EstimatorSettings,
     ProbeSettings,
+    ReaderSettings,
     finetune_from,
 )
 from sottovoce.tuned import TunedBody
@@ -36,6 +38,7 @@ TENSOR_FILE = "estimator.safetensors"
 BODIES: Mapping[str, Callable[[Mapping[str, Any], Tensors], Body]] = {
     "probe": Probe.rebuild,
     "finetune": TunedBody.rebuild,
+    "reader": EvidenceReader.rebuild,
 }
 """How a body is rebuilt from its record and tensors, by its kind."""
 
@@ -182,16 +185,16 @@ def _rebuild(record: dict[str, Any], tensors: Tensors) -> Artefact:
 
 def _settings_from(record: dict[str, Any]) -> EstimatorSettings:
     rendering = record["rendering"]
-    tuned = "finetune" in record
     return EstimatorSettings(
         instrument=instrument(record["instrument"]).key,
         rules=WindowRules(**record["rules"]),
         rendering=Rendering(**{**rendering, "roles": tuple(rendering["roles"])}),
         backbone=BackboneSettings(**record["backbone"]),
-        probe=ProbeSettings() if tuned else _probe_from(record["probe"]),
+        probe=_probe_from(record["probe"]) if "probe" in record else ProbeSettings(),
         coverage=record["coverage"],
         seed=record["seed"],
-        finetune=finetune_from(record["finetune"]) if tuned else None,
+        finetune=finetune_from(record["finetune"]) if "finetune" in record else None,
+        reader=_reader_from(record["reader"]) if "reader" in record else None,
     )
 
 
@@ -202,6 +205,10 @@ def _probe_from(record: dict[str, Any]) -> ProbeSettings:
         ProbeSearch(tuple(record["search"]["penalties"]), record["search"]["n_averaged"]),
         record["n_folds"],
     )
+
+
+def _reader_from(record: dict[str, Any]) -> ReaderSettings:
+    return ReaderSettings(**{**record, "layers": tuple(record["layers"])})
 
 
 def _tensor_hash(tensors: Tensors) -> str:

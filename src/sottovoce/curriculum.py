@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sottovoce import bundled
 from sottovoce.duplicates import ALIKE
 from sottovoce.errors import RecipeError
 from sottovoce.material import KINDS, Kind, SelfTraining
-from sottovoce.recipe import BUNDLED, Recipe, Text, mistakes_of, read_mapping, refusal
+from sottovoce.mistakes import Section, mistakes_of, read_mapping, refusal
+from sottovoce.recipe import BUNDLED, Recipe, Text
 from sottovoce.roster import SELF_TRAINING as KEY
 from sottovoce.roster import read_members
 from sottovoce.stages import order_problem
@@ -25,18 +26,14 @@ RECIPES = "recipes"
 """Folder of the members' recipes in a run folder."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class PoolSection(_Section):
+class PoolSection(Section):
     """People without a questionnaire, and what an annotator said of them and of training people."""
 
     chats: Text
     annotations: Text
 
 
-class TestSection(_Section):
+class TestSection(Section):
     """People who are tested only."""
 
     chats: Text
@@ -51,7 +48,7 @@ class TestSection(_Section):
         return self
 
 
-class SelfTrainingSection(_Section):
+class SelfTrainingSection(Section):
     """See `material.SelfTraining`; members are named as in an ensemble's recipe."""
 
     members: tuple[Text, ...] = Field(min_length=1)
@@ -94,7 +91,7 @@ class SelfTrainingSection(_Section):
         return self
 
 
-class CurriculumForm(_Section):
+class CurriculumForm(Section):
     """A whole recipe of a self-training; everything else stands in its members' recipes."""
 
     name: Text

@@ -16,22 +16,24 @@ import numpy as np
 import numpy.typing as npt
 
 from sottovoce.artefact import Artefact, read_artefact, refuse_mismatch, write_artefact
-from sottovoce.backbones import Backbone, load_backbone
+from sottovoce.backbones import Backbone
 from sottovoce.body import Body
 from sottovoce.cohort import Window, WindowRules, real_folds
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.crossfit import tune
+from sottovoce.distillation import Pages, distil
 from sottovoce.errors import DataError, ModelError
 from sottovoce.estimates import Dropped, Estimate
-from sottovoce.features import Pooling, pooled_states
+from sottovoce.evidence import Evidence, EvidenceReader
+from sottovoce.features import MessageStates, Pooling, message_states, pooled_states
 from sottovoce.instruments import Instrument, instrument
 from sottovoce.jobs import Examples
+from sottovoce.loading import layers_to_read, load, load_to_train
 from sottovoce.model_input import ModelInput, Renderer, tokenizer_fingerprint
-from sottovoce.parallel import new_mesh, world
 from sottovoce.probe import FittedProbe, Lesson, fit_probe
 from sottovoce.progress import Advance, silent
 from sottovoce.scorer import Reading, Scorer
-from sottovoce.settings import BackboneSettings, EstimatorSettings
+from sottovoce.settings import EstimatorSettings
 from sottovoce.supervision import NONE, Supervision
 
 BUNDLED_FOLDER = Path(__file__).parent / "bundled" / "estimator"
@@ -201,26 +203,30 @@ class Estimator(Scorer):
         _refuse_unusable(windows)
         supervision.check(windows)
         backbone = backbone or load_to_train(settings)
+        inputs, dropped = _rendered(windows, backbone, settings)
         if settings.finetune is not None:
-            inputs, dropped = _rendered(windows, backbone, settings)
-            examples = _examples(windows, inputs, settings, supervision)
+            n_items = len(instrument(settings.instrument).items)
+            examples = Examples(
+                inputs,
+                supervision.aims(windows),
+                supervision.items(windows, n_items),
+                supervision.counts(len(windows)),
+                reported=supervision.reported(windows),
+            )
             users = [window.user_id for window in windows]
             tuning = tune(backbone, examples, users, settings, checkpoints, advance)
             residuals = examples.yardstick[tuning.rows] - tuning.held_out
             pseudo = examples.is_pseudo
             artefact = _artefact(windows, pseudo, settings, backbone, tuning.body, residuals)
-            estimator = cls(artefact)
             found = (tuning.rows, tuning.held_out, tuning.folds)
-            return Fit(estimator, *found, history=tuning.history, dropped=dropped)
-        layers = settings.probe.layers or tuple(range(backbone.n_layers + 1))
-        if max(layers) > backbone.n_layers or min(layers) < 0:
-            raise ModelError(
-                f"layer {max(layers)} was asked for, and the backbone has layers 0 to "
-                f"{backbone.n_layers}; correct probe.layers"
-            )
-        inputs, dropped = _rendered(windows, backbone, settings)
-        features = pooled_states(backbone, inputs, layers, settings.probe.poolings, advance)
-        fit = cls.fit_features(windows, features, layers, settings, backbone, supervision)
+            return Fit(cls(artefact), *found, history=tuning.history, dropped=dropped)
+        layers = layers_to_read(settings, backbone)
+        if settings.reader is not None:
+            read = message_states(backbone, inputs, layers, advance)
+            fit = cls.fit_messages(windows, read, layers, settings, backbone, supervision)
+        else:
+            features = pooled_states(backbone, inputs, layers, settings.probe.poolings, advance)
+            fit = cls.fit_features(windows, features, layers, settings, backbone, supervision)
         return replace(fit, dropped=dropped)
 
     @classmethod
@@ -233,17 +239,48 @@ class Estimator(Scorer):
         backbone: Backbone,
         supervision: Supervision = NONE,
     ) -> Fit:
-        """Train on pooled states that were read before (`pooled_states`), as `fit` does."""
-        totals, used = supervision.reported(windows), instrument(settings.instrument)
-        users = [window.user_id for window in windows]
-        folds = real_folds(users, settings.probe.n_folds, settings.seed, totals)
+        """Train a probe on pooled states that were read before (`pooled_states`), as `fit` does."""
+        totals, folds = _reported(windows, settings, supervision)
         lesson = Lesson(supervision.aims(windows), supervision.counts(len(windows)))
         fitted = fit_probe(features, layers, totals, folds, settings.probe.search, lesson)
-        rows = np.flatnonzero(folds >= 0)
-        held_out = np.clip(fitted.held_out[rows], used.minimum, used.maximum)
-        residuals, pseudo = totals[rows] - held_out, folds < 0
-        artefact = _artefact(windows, pseudo, settings, backbone, fitted.probe, residuals)
-        return Fit(cls(artefact, backbone), rows, held_out, folds[rows], fitted)
+        said = _Said(fitted.probe, fitted.held_out, folds, fitted)
+        return cls._fitted(windows, said, settings, backbone)
+
+    @classmethod
+    def fit_messages(
+        cls,
+        windows: Sequence[Window],
+        read: Sequence[MessageStates],
+        layers: Sequence[int],
+        settings: EstimatorSettings,
+        backbone: Backbone,
+        supervision: Supervision = NONE,
+    ) -> Fit:
+        """Teach a reader on states that were read before (`message_states`), as `fit` does."""
+        assert settings.reader is not None
+        _, folds = _reported(windows, settings, supervision)
+        used = instrument(settings.instrument)
+        roles = settings.rendering.roles
+        rendered = [tuple(m for m in window.messages if m.role in roles) for window in windows]
+        pages = Pages.of(windows, rendered, read, supervision, folds, len(used.items))
+        taught = distil(pages, replace(settings.reader, layers=tuple(layers)), used)
+        said = _Said(taught.reader, taught.held_out, folds)
+        return cls._fitted(windows, said, settings, backbone)
+
+    @classmethod
+    def _fitted(
+        cls,
+        windows: Sequence[Window],
+        said: "_Said",
+        settings: EstimatorSettings,
+        backbone: Backbone,
+    ) -> Fit:
+        """Put a body and the errors of its folds into an estimator."""
+        used, rows = instrument(settings.instrument), np.flatnonzero(said.folds >= 0)
+        held_out = np.clip(said.held_out[rows], used.minimum, used.maximum)
+        residuals = np.array([windows[row].total for row in rows.tolist()]) - held_out
+        artefact = _artefact(windows, said.folds < 0, settings, backbone, said.body, residuals)
+        return Fit(cls(artefact, backbone), rows, held_out, said.folds[rows], said.fitted)
 
     def read(self, windows: Sequence[Window]) -> list[Reading]:
         """Render each window; what turns into no text of the person is given that reason."""
@@ -267,6 +304,50 @@ class Estimator(Scorer):
         bounded = np.clip(points, self.instrument.minimum, self.instrument.maximum)
         return [(float(each), self.distribution) for each in bounded]
 
+    def evidence(
+        self, windows: Sequence[Window], n_messages: int = 1, advance: Advance = silent
+    ) -> list[tuple[Evidence, ...]]:
+        """Give the messages that speak most for each item, if the body is an evidence reader.
+
+        Parameters
+        ----------
+        windows
+            To read.
+        n_messages
+            Most messages of an item.
+        advance
+            Called with windows read and their number.
+
+        Returns
+        -------
+        list of tuple of Evidence
+            For each window; none of one that cannot be read. Messages are numbered as in
+            `Window.messages`.
+
+        Raises
+        ------
+        ModelError
+            If the body is another one.
+        """
+        body = self.artefact.body
+        if not isinstance(body, EvidenceReader):
+            raise ModelError(
+                f"a {body.kind} gives no evidence; train an estimator with the section reader"
+            )
+        found: list[tuple[Evidence, ...]] = [()] * len(windows)
+        readings = self.read(windows)
+        rows = [row for row, each in enumerate(readings) if each.reason is None]
+        inputs = [readings[row].content for row in rows]
+        read = message_states(self.backbone, inputs, body.layers, advance)
+        roles = self.settings.rendering.roles
+        for row, states in zip(rows, read, strict=True):
+            kept = [n for n, said in enumerate(windows[row].messages) if said.role in roles]
+            found[row] = tuple(
+                replace(each, message=kept[each.message])
+                for each in body.evidence(states, n_messages)
+            )
+        return found
+
     @cached_property
     def _renderer(self) -> Renderer:
         return _renderer(self.backbone, self.settings)
@@ -286,7 +367,7 @@ class Estimator(Scorer):
         ModelError
             Naming what does not match.
         """
-        loaded = _load(self.settings.backbone, keep_layers=self.artefact.body.keep_layers)
+        loaded = load(self.settings.backbone, keep_layers=self.artefact.body.keep_layers)
         expected = self.artefact.fingerprints
         refuse_mismatch("set of backbone weights", expected["backbone"], loaded.fingerprint)
         found = tokenizer_fingerprint(loaded.tokenizer)
@@ -327,24 +408,6 @@ class Estimator(Scorer):
         return cls(read_artefact(place))
 
 
-def _load(settings: BackboneSettings, **changes: Any) -> Backbone:
-    return load_backbone(
-        settings.name,
-        revision=settings.revision,
-        dtype=settings.dtype,
-        quantization=settings.quantization,
-        **changes,
-    )
-
-
-def load_to_train(settings: EstimatorSettings) -> Backbone:
-    """Load the backbone, several processes one after the other, shared out if so is wanted."""
-    used, here = settings.finetune, world()
-    mesh = new_mesh() if used is not None and used.sharding == "fsdp" else None
-    with here.alike(), here.in_turn():
-        return _load(settings.backbone, keep_layers=used.layers if used else None, mesh=mesh)
-
-
 def _renderer(backbone: Backbone, settings: EstimatorSettings) -> Renderer:
     return Renderer.of(backbone.tokenizer, settings.rendering, backbone.max_length)
 
@@ -358,28 +421,23 @@ def _rendered(
     return inputs, tuple(each.dropped for each in inputs)
 
 
-def _examples(
-    windows: Sequence[Window],
-    inputs: Sequence[ModelInput],
-    settings: EstimatorSettings,
-    supervision: Supervision,
-) -> Examples:
-    n_items = len(instrument(settings.instrument).items)
-    items = np.full((len(windows), n_items), np.nan)
-    pseudo = supervision.is_pseudo(len(windows))
-    for row, window in enumerate(windows):
-        if pseudo[row]:
-            annotation = supervision.annotations.get(window.user_id)
-            items[row] = np.nan if annotation is None else annotation.items
-        elif window.label is not None and window.label.items is not None:
-            items[row] = [np.nan if each is None else each for each in window.label.items]
-    return Examples(
-        inputs,
-        supervision.aims(windows),
-        items,
-        supervision.counts(len(windows)),
-        reported=supervision.reported(windows),
-    )
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A body and what its like said of people of the fold that each had not seen, all windows."""
+
+    body: Body
+    held_out: npt.NDArray[np.float64]
+    folds: npt.NDArray[np.int64]
+    fitted: FittedProbe | None = None
+
+
+def _reported(
+    windows: Sequence[Window], settings: EstimatorSettings, supervision: Supervision
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Give what people reported, NaN for a pseudolabel, and their folds, -1 for one."""
+    totals = supervision.reported(windows)
+    users = [window.user_id for window in windows]
+    return totals, real_folds(users, settings.n_folds, settings.seed, totals)
 
 
 def _artefact(

@@ -69,6 +69,59 @@ def pooled_states(
     """
     shape = (len(inputs), len(layers), backbone.hidden_size)
     pooled: Features = {pooling: np.empty(shape, np.float32) for pooling in poolings}
+    for window, pieces in _whole_windows(backbone, inputs, layers, advance):
+        for pooling in poolings:
+            pooled[pooling][window] = _pool(pieces, pooling)
+    return pooled
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStates:
+    """One window as the mean hidden state of each of the person's messages.
+
+    Parameters
+    ----------
+    messages
+        Numbers of the messages among those of the window that were rendered, shape (m,);
+        ascending. A message without a token has none.
+    states
+        Mean over each message's tokens, shape (m, n_layers, hidden_size), float32.
+    """
+
+    messages: npt.NDArray[np.int64]
+    states: npt.NDArray[np.float32]
+
+
+def message_states(
+    backbone: Backbone,
+    inputs: Sequence[ModelInput],
+    layers: Sequence[int],
+    advance: Advance = silent,
+) -> list[MessageStates]:
+    """Read windows and pool the hidden states over the tokens of each of the person's messages.
+
+    Parameters
+    ----------
+    backbone, inputs, layers, advance
+        As for `pooled_states`. A message is read with everything before it.
+
+    Returns
+    -------
+    list of MessageStates
+        In the order of the inputs.
+    """
+    read = dict(_whole_windows(backbone, inputs, layers, advance))
+    means = [_message_means(read[window]) for window in range(len(inputs))]
+    return [
+        MessageStates(np.array(sorted(each)), np.stack([each[key] for key in sorted(each)]))
+        for each in means
+    ]
+
+
+def _whole_windows(
+    backbone: Backbone, inputs: Sequence[ModelInput], layers: Sequence[int], advance: Advance
+) -> Iterator[tuple[int, list[_Piece]]]:
+    """Give each window's number and pieces as soon as all of its segments are read."""
     pieces: dict[int, list[_Piece]] = {}
     unread = [len(each.segments) for each in inputs]
     done = 0
@@ -78,12 +131,9 @@ def pooled_states(
         for window, _, _ in batch:
             unread[window] -= 1
             if not unread[window]:
-                whole = pieces.pop(window)
-                for pooling in poolings:
-                    pooled[pooling][window] = _pool(whole, pooling)
+                yield window, pieces.pop(window)
                 done += 1
         advance(done, len(inputs))
-    return pooled
 
 
 _Read = tuple[int, int, Segment]
@@ -153,9 +203,13 @@ def _pool(pieces: Sequence[_Piece], pooling: Pooling) -> npt.NDArray[np.float32]
         return np.asarray(total / np.float32(sum(piece.count for piece in pieces)))
     if pooling == "last":
         return max(pieces, key=lambda piece: piece.order).last
+    return np.asarray(np.mean(list(_message_means(pieces).values()), axis=0, dtype=np.float32))
+
+
+def _message_means(pieces: Sequence[_Piece]) -> dict[int, npt.NDArray[np.float32]]:
+    """Mean over each message's tokens, shape (n_layers, hidden_size), by the message's number."""
     sums: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
     for piece in pieces:
         total, count = sums.get(piece.message, (np.zeros_like(piece.total), 0))
         sums[piece.message] = (total + piece.total, count + piece.count)
-    means = [total / np.float32(count) for total, count in sums.values()]
-    return np.asarray(np.mean(means, axis=0, dtype=np.float32))
+    return {message: total / np.float32(count) for message, (total, count) in sums.items()}

@@ -6,16 +6,12 @@ translation into settings. Does not read data or train.
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -27,11 +23,12 @@ from sottovoce import bundled
 from sottovoce.backbones import NAMED, VISION, Quantization
 from sottovoce.cohort import LeakPolicy, WindowRules
 from sottovoce.conversations import Role
-from sottovoce.errors import DataError, RecipeError
+from sottovoce.errors import DataError
 from sottovoce.features import Pooling
 from sottovoce.head import HeadPooling, HeadStart, Outputs
 from sottovoce.instruments import instrument
 from sottovoce.losses import LossKind
+from sottovoce.mistakes import Section, mistakes_of, read_mapping, refusal
 from sottovoce.model_input import Layout, Rendering
 from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
 from sottovoce.settings import (
@@ -49,6 +46,7 @@ from sottovoce.settings import (
     LoraSettings,
     Method,
     ProbeSettings,
+    ReaderSettings,
     ScheduleSettings,
     Sharding,
     can_train,
@@ -58,8 +56,14 @@ from sottovoce.tracking import Tracker
 BUNDLED = "bundled"
 """Written instead of a path: the simulated cohort that comes with the package."""
 
-PLACES = (("data", "chats"), ("data", "labels"), ("data", "people"), ("backbone", "name"))
+PLACES = (
+    *(("data", key) for key in ("chats", "labels", "people", "annotations")),
+    ("backbone", "name"),
+)
 """Keys that may name a file or folder; a relative one counts from the recipe's folder."""
+
+TAUGHT_FROM = ("annotations", "evidence")
+"""Files that teach a reader alone; members of one ensemble need not share them."""
 
 LONGEST_LOOK_BACK = 36525
 """Days, a hundred years: no conversation is older, and the calendar of Python ends somewhere."""
@@ -67,20 +71,17 @@ LONGEST_LOOK_BACK = 36525
 Text = Annotated[str, Field(min_length=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataSection(_Section):
+class DataSection(Section):
     """Where the people come from: canonical files, or `bundled`."""
 
     chats: Text
     labels: Text | None = None
     people: Text | None = None
     split: Text | None = None
+    annotations: Text | None = None
 
 
-class WindowSection(_Section):
+class WindowSection(Section):
     """See `cohort.WindowRules`."""
 
     look_back_days: float = Field(14.0, gt=0, le=LONGEST_LOOK_BACK)
@@ -89,7 +90,7 @@ class WindowSection(_Section):
     leaks: LeakPolicy = "remove"
 
 
-class InputSection(_Section):
+class InputSection(Section):
     """See `model_input.Rendering`."""
 
     roles: tuple[Role, ...] = ("user",)
@@ -104,7 +105,7 @@ class InputSection(_Section):
         return roles
 
 
-class BackboneSection(_Section):
+class BackboneSection(Section):
     """See `backbones.load_backbone`."""
 
     name: Text
@@ -113,7 +114,7 @@ class BackboneSection(_Section):
     quantization: Quantization | None = None
 
 
-class ProbeSection(_Section):
+class ProbeSection(Section):
     """See `settings.ProbeSettings`; `all` is written for no layers, and means every one."""
 
     poolings: tuple[Pooling, ...] = Field(("mean", "message_mean"), min_length=1)
@@ -139,7 +140,29 @@ class ProbeSection(_Section):
         return penalties
 
 
-class LoraSection(_Section):
+class ReaderSection(Section):
+    """See `settings.ReaderSettings`; `default` is written for no layers."""
+
+    layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    penalty: float = Field(10.0, gt=0)
+    folds: int = Field(5, ge=2)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _default_or_some(cls, layers: object) -> object:
+        if layers == "default":
+            return ()
+        if not isinstance(layers, list) or not layers:
+            raise ValueError("write default, or a list of layers such as [15, 18]")
+        return layers
+
+    @property
+    def settings(self) -> ReaderSettings:
+        """The section as settings."""
+        return ReaderSettings(tuple(sorted(set(self.layers))), self.penalty, self.folds)
+
+
+class LoraSection(Section):
     """See `settings.LoraSettings`; `all` is written for no targets, and means every layer."""
 
     rank: int = Field(16, ge=1)
@@ -167,7 +190,7 @@ class LoraSection(_Section):
         return pattern
 
 
-class HeadSection(_Section):
+class HeadSection(Section):
     """See `settings.HeadSettings`."""
 
     pooling: HeadPooling = "user_mean"
@@ -186,7 +209,7 @@ class HeadSection(_Section):
         return self
 
 
-class ScheduleSection(_Section):
+class ScheduleSection(Section):
     """See `settings.ScheduleSettings`."""
 
     epochs: int = Field(10, ge=1)
@@ -202,7 +225,7 @@ class ScheduleSection(_Section):
     checkpoint_steps: int = Field(50, ge=1)
 
 
-class FinetuneSection(_Section):
+class FinetuneSection(Section):
     """See `settings.FinetuneSettings`; `report_to` names trackers and decides no number."""
 
     method: Method = "lora"
@@ -249,10 +272,11 @@ class FinetuneSection(_Section):
         )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole recipe, valid in itself; whether its files exist is seen when it runs.
 
-    With `finetune` the body is a fine-tuned backbone, without it a probe. The `architecture` is
+    With `finetune` the body is a fine-tuned backbone, with `reader` an evidence reader that learns
+    from `data.annotations`, otherwise a probe. The `architecture` is
     read by `sottovoce plan` only, where the backbone's own configuration is not at hand.
     """
 
@@ -265,6 +289,7 @@ class Recipe(_Section):
     architecture: dict[str, Any] | None = None
     probe: ProbeSection = ProbeSection()
     finetune: FinetuneSection | None = None
+    reader: ReaderSection | None = None
     coverage: float = Field(0.9, gt=0, lt=1)
     seed: int = Field(0, ge=0)
 
@@ -302,8 +327,8 @@ class Recipe(_Section):
     def _labels_are_named(cls, data: DataSection) -> DataSection:
         if data.chats != BUNDLED and data.labels is None:
             raise ValueError("labels are missing; name the labels.jsonl")
-        if data.chats == BUNDLED and (data.labels or data.people):
-            raise ValueError("the bundled cohort brings its labels and people; leave them out")
+        if data.chats == BUNDLED and (data.labels or data.people or data.annotations):
+            raise ValueError("the bundled cohort brings all of its files; leave the others out")
         if data.chats == BUNDLED and data.split not in (None, "train"):
             raise ValueError("the bundled cohort is trained on its split train only")
         if data.split is not None and data.chats != BUNDLED and data.people is None:
@@ -327,12 +352,13 @@ class Recipe(_Section):
             coverage=self.coverage,
             seed=self.seed,
             finetune=self.finetune.settings if self.finetune else None,
+            reader=self.reader.settings if self.reader else None,
         )
 
     @property
     def folds(self) -> int:
         """Folds of people that the body asks for."""
-        return self.finetune.folds if self.finetune else self.probe.folds
+        return self.settings.n_folds
 
     @property
     def trackers(self) -> tuple[Tracker, ...]:
@@ -354,11 +380,14 @@ class Recipe(_Section):
     def files(self, folder: Path) -> dict[str, Path]:
         """Give the data files by their key, relative paths counted from the recipe's folder."""
         if self.data.chats == BUNDLED:
-            return {"chats": bundled.CHATS, "labels": bundled.LABELS, "people": bundled.PEOPLE}
+            own = {"chats": bundled.CHATS, "labels": bundled.LABELS, "people": bundled.PEOPLE}
+            taught = {"annotations": bundled.ANNOTATIONS, "evidence": bundled.EVIDENCE}
+            return own | taught if self.reader else own
         named = {
             "chats": self.data.chats,
             "labels": self.data.labels,
             "people": self.data.people if self.data.split else None,
+            "annotations": self.data.annotations if self.reader else None,
         }
         return {key: folder / name for key, name in named.items() if name is not None}
 
@@ -387,29 +416,6 @@ def recipe_for(path: Path, folder: Path) -> str:
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True) if moved else text
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read the keys of a recipe, of whatever form.
-
-    Raises
-    ------
-    RecipeError
-        If the file cannot be read or is no mapping.
-    """
-    try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise RecipeError(
-            f"{path}: the recipe cannot be read ({error.strerror}); check the name"
-        ) from None
-    except _NOT_YAML as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise RecipeError(f"{path}: not YAML{where}; correct it") from None
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of keys; start from recipes/")
-    return raw
-
-
 def read_recipe(path: str | Path) -> Recipe:
     """Read and validate a recipe.
 
@@ -421,8 +427,12 @@ def read_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     raw = read_mapping(path)
     mistakes = []
-    if "probe" in raw and "finetune" in raw:
-        mistakes.append("finetune: a recipe has a probe or is fine-tuned; leave one of them out")
+    bodies = [name for name in ("probe", "finetune", "reader") if name in raw]
+    if len(bodies) > 1:
+        mistakes.append(
+            f"{bodies[-1]}: a recipe has one body, this one has {' and '.join(bodies)}; leave "
+            "all but one out"
+        )
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
@@ -430,48 +440,3 @@ def read_recipe(path: str | Path) -> Recipe:
     if mistakes:
         raise refusal(path, mistakes)
     return recipe
-
-
-def mistakes_of(error: ValidationError, form: type[BaseModel]) -> list[str]:
-    """Give a clause for each mistake against a form."""
-    return [_mistake(each, form) for each in _apart(error.errors())]
-
-
-def refusal(path: Path, mistakes: Sequence[str]) -> RecipeError:
-    """Put all mistakes of a recipe into one error."""
-    count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    return RecipeError(f"{path}: {count}: " + "; ".join(mistakes))
-
-
-_NOT_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
-"""What PyYAML raises: its own error, and bare ones for values such as the date 2025-99-99."""
-
-
-def _apart(errors: Sequence[Any]) -> list[Any]:
-    """Leave out that a list is too short where one of its entries was wrong."""
-    entries = {error["loc"][:-1] for error in errors}
-    return [each for each in errors if each["type"] != "too_short" or each["loc"] not in entries]
-
-
-def _mistake(error: Any, form: type[BaseModel]) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1], form), n=1)
-        return f"{place} is not a key" + (f", did you mean {near[0]}?" if near else "")
-    if error["type"] == "missing":
-        return f"{place} is missing"
-    if error["type"] == "model_type":
-        return f"{place}: write a mapping of keys"
-    if error["type"] == "tuple_type":
-        return f"{place}: write a list"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message[:1].lower()}{message[1:]}"
-
-
-def _keys(place: tuple[Any, ...], section: type[BaseModel]) -> list[str]:
-    """Keys that a section of a form knows."""
-    for part in place:
-        annotation = section.model_fields[str(part)].annotation
-        kinds = [annotation, *get_args(annotation)]
-        section = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
-    return list(section.model_fields)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from sottovoce.combination import FEWEST_FOLDS, Weighting
 from sottovoce.ensemble import MEMBER_NAME
 from sottovoce.errors import RecipeError
-from sottovoce.recipe import Recipe, Text, mistakes_of, read_mapping, read_recipe, refusal
+from sottovoce.mistakes import Section, mistakes_of, read_mapping, refusal
+from sottovoce.recipe import TAUGHT_FROM, Recipe, Text, read_recipe
 
 KEY = "ensemble"
 """The key that makes a recipe one of an ensemble."""
@@ -25,18 +26,14 @@ SELF_TRAINING = "self_training"
 """The key that makes a recipe one of a self-training (`curriculum`)."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class EnsembleSection(_Section):
+class EnsembleSection(Section):
     """Recipes of the members, counted from the ensemble's recipe, and the kind of weights."""
 
     members: tuple[Text, ...] = Field(min_length=2)
     weights: Weighting = "learnt"
 
 
-class RosterForm(_Section):
+class RosterForm(Section):
     """A whole recipe of an ensemble; everything else stands in its members' recipes."""
 
     name: Text
@@ -169,7 +166,7 @@ def _disagreements(members: list[tuple[Path, Recipe]]) -> list[str]:
         used = recipe.settings.finetune
         if used is not None and used.calibration != "cross_fit":
             mistakes.append(f"{told}: an ensemble needs finetune.calibration cross_fit")
-    if members and _folds(members[0][1]) < FEWEST_FOLDS:
+    if members and members[0][1].folds < FEWEST_FOLDS:
         mistakes.append(f"member {members[0][0].name}: folds: {FEWEST_FOLDS} or more are needed")
     return mistakes
 
@@ -178,13 +175,11 @@ def _shared(place: Path, recipe: Recipe) -> dict[str, object]:
     files = recipe.files(place.parent)
     return {
         "instrument": recipe.instrument,
-        "data": ({key: os.path.realpath(file) for key, file in files.items()}, recipe.data.split),
+        "data": (
+            {key: os.path.realpath(files[key]) for key in files if key not in TAUGHT_FROM},
+            recipe.data.split,
+        ),
         "windows": recipe.windows,
         "seed": recipe.seed,
-        "folds": _folds(recipe),
+        "folds": recipe.folds,
     }
-
-
-def _folds(recipe: Recipe) -> int:
-    settings = recipe.settings
-    return settings.finetune.n_folds if settings.finetune else settings.probe.n_folds

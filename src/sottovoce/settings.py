@@ -199,13 +199,42 @@ class FinetuneSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """What an evidence reader reads and how strongly it is shrunk; beyond the study.
+
+    Parameters
+    ----------
+    layers
+        Whose states are read and averaged; none means the blocks at `depths` of the backbone.
+    penalty
+        Ridge penalty per feature of the readings. On the bundled training people 3, 10 and 30
+        give the same error (docs/decisions/0011).
+    n_folds
+        Folds of people, stratified by total.
+    """
+
+    layers: tuple[int, ...] = ()
+    penalty: float = 10.0
+    n_folds: int = 5
+
+    def layers_of(self, n_layers: int) -> tuple[int, ...]:
+        """Give the layers to read of a backbone with so many blocks."""
+        return self.layers or tuple(sorted({round(depth * n_layers) for depth in READ_DEPTHS}))
+
+
+READ_DEPTHS = (0.5, 0.6, 0.7)
+"""Depths of the backbone that are read where no layers are named: blocks 15, 18 and 21 of
+SmolLM2-135M, which read best on the bundled training people (docs/decisions/0011)."""
+
+
+@dataclass(frozen=True, slots=True)
 class EstimatorSettings:
     """Everything that decides an estimator besides the data.
 
     Raises
     ------
     DataError
-        If there are settings for both bodies, or weights in half precision or in 4 bits are to
+        If there are settings for two bodies, or weights in half precision or in 4 bits are to
         be trained.
     """
 
@@ -218,12 +247,17 @@ class EstimatorSettings:
     seed: int = 0
     finetune: FinetuneSettings | None = None
     """When given, the body is a fine-tuned backbone and there is no probe."""
+    reader: ReaderSettings | None = None
+    """When given, the body is an evidence reader and there is no probe."""
 
     def __post_init__(self) -> None:
-        if self.finetune is not None and self.probe != ProbeSettings():
+        probe = None if self.probe == ProbeSettings() else self.probe
+        bodies = {"probe": probe, "finetune": self.finetune, "reader": self.reader}
+        given = [name for name, settings in bodies.items() if settings is not None]
+        if len(given) > 1:
             raise DataError(
-                "there are settings for a probe and for fine-tuning",
-                field="finetune",
+                f"there are settings for {len(given)} bodies: {' and '.join(given)}",
+                field=given[-1],
                 fix="give one of them",
             )
         if self.finetune and self.finetune.method == "full" and self.backbone.quantization:
@@ -235,12 +269,19 @@ class EstimatorSettings:
 
     @property
     def record(self) -> dict[str, Any]:
-        """As JSON values, of the two bodies only the one that is used."""
+        """As JSON values, of the bodies only the one that is used."""
         values = asdict(self)
         if self.backbone.quantization is None:  # as in records from before there were 4 bits
             del values["backbone"]["quantization"]
-        values.pop("finetune" if self.finetune is None else "probe")
+        used = "finetune" if self.finetune else "reader" if self.reader else "probe"
+        for body in {"probe", "finetune", "reader"} - {used}:
+            del values[body]
         return values
+
+    @property
+    def n_folds(self) -> int:
+        """Folds of people that the body asks for."""
+        return (self.finetune or self.reader or self.probe).n_folds
 
 
 def finetune_from(record: Mapping[str, Any]) -> FinetuneSettings:

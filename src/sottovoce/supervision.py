@@ -107,6 +107,30 @@ class Supervision:
             return np.array([window.total for window in windows], dtype=np.float64)
         return np.asarray(self.targets, dtype=np.float64)
 
+    def items(
+        self, windows: Sequence[Window], n_items: int, *, as_read: bool = False
+    ) -> npt.NDArray[np.float64]:
+        """Give each window's items, points, shape (n_windows, n_items), NaN where not known.
+
+        Parameters
+        ----------
+        windows
+            With their labels.
+        n_items
+            Items of the questionnaire.
+        as_read
+            Whether an annotator's items stand before those that the person reported, too, and not
+            for pseudolabels alone: what can be read in a text, not what was felt.
+        """
+        items = np.full((len(windows), n_items), np.nan)
+        for row, (window, pseudo) in enumerate(self._marked(windows)):
+            annotation = self.annotations.get(window.user_id)
+            if annotation is not None and (pseudo or as_read):
+                items[row] = annotation.items
+            elif not pseudo and window.label is not None and window.label.items is not None:
+                items[row] = [np.nan if each is None else each for each in window.label.items]
+        return items
+
 
 NONE = Supervision()
 """No more than windows and labels."""
