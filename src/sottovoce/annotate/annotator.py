@@ -100,6 +100,17 @@ class CallError(SottovoceError):
         self.kind, self.billed = kind, billed
 
 
+def named(service: str, model: str, effort: str | None) -> str:
+    """Give the name under which a model's answers are kept.
+
+    Examples
+    --------
+    >>> named("anthropic", "some-model", None), named("openai", "some-model", "high")
+    ('anthropic:some-model', 'openai:some-model@high')
+    """
+    return f"{service}:{model}" + (f"@{effort}" if effort else "")
+
+
 class Annotator(Protocol):
     """A reasoning model, wherever it runs, or the record of one.
 
@@ -111,3 +122,6 @@ class Annotator(Protocol):
 
     def ask(self, request: Request, /) -> Reply:
         """Ask once."""
+
+    def close(self) -> None:
+        """Let go of connections."""

@@ -4,12 +4,12 @@ Owns how a request becomes a call of the `anthropic` SDK. Does not know when it 
 `batch`). There is no temperature to set; the model reasons as it does by default, or at `effort`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sottovoce.annotate.annotator import CallError, Reply, Request, Stop
+from sottovoce.annotate.annotator import CallError, Reply, Request, Stop, named
 from sottovoce.annotate.calls import Patience, Service
 from sottovoce.errors import AnnotatorError, require
 
@@ -24,6 +24,7 @@ STOPS: dict[str, Stop] = {
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
 }
+T = TypeVar("T")
 KEY = "ANTHROPIC_API_KEY"
 
 CLOCKS_APART = timedelta(minutes=10)
@@ -72,7 +73,7 @@ class AnthropicAnnotator:
         patience: Patience | None = None,
     ) -> None:
         sdk = require("anthropic", what="Annotating with Anthropic", extra="annotate")
-        self.name = f"anthropic:{model}" + (f"@{effort}" if effort else "")
+        self.name = named("anthropic", model, effort)
         self._model, self._effort, self._schema = model, effort, schema
         self._patience = patience or Patience()
         self._service = Service(sdk, KEY, ("output_config", "output_format", "json_schema"))
@@ -86,6 +87,10 @@ class AnthropicAnnotator:
     def address(self) -> str:
         """Where requests go."""
         return str(self._client.base_url)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
 
     def ask(self, request: Request) -> Reply:
         """Ask by Messages; see `Annotator`."""
@@ -119,14 +124,15 @@ class AnthropicAnnotator:
 
         The list does not say which requests a batch holds; its results do, once it has ended.
         """
-        found: list[str] = self._call(lambda: list(self._recent(moment - CLOCKS_APART, size)))
-        return found
+        return self._call(lambda: list(self._recent(moment - CLOCKS_APART, size)))
 
     def _recent(self, moment: datetime, size: int) -> Iterator[str]:
         for each in self._client.messages.batches.list(limit=100):
             if each.created_at < moment:
                 return
-            if sum(each.request_counts.to_dict().values()) == size:
+            counts = each.request_counts
+            ended = counts.succeeded + counts.errored + counts.canceled + counts.expired
+            if counts.processing + ended == size:
                 yield each.id
 
     def batch_results(self, batch: str) -> Iterator[Batched]:
@@ -140,7 +146,7 @@ class AnthropicAnnotator:
             else:
                 yield Batched(each.custom_id, CallError("expired", billed=False))
 
-    def _call(self, send: Any) -> Any:
+    def _call(self, send: Callable[[], T]) -> T:
         return self._service.call(send, self._patience)
 
     def _parameters(self, request: Request) -> dict[str, Any]:

@@ -7,6 +7,7 @@ SDKs come from one generator and share the names of their errors, so that one mo
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sottovoce.annotate.annotator import CallError, Kind
@@ -99,6 +100,8 @@ class Service:
             raise self._meaning(error) from None
         except httpx2.HTTPError:  # while an answer of many lines was read
             raise CallError("connection", billed=True) from None
+        except (JSONDecodeError, UnicodeDecodeError):  # the SDKs let these through
+            raise CallError("garbage", billed=True) from None
 
     def _is_safe_again(self, error: BaseException) -> bool:
         if isinstance(error, self.sdk.APIStatusError):
@@ -116,12 +119,15 @@ class Service:
 
     def _meaning(self, error: Any) -> CallError | AnnotatorError:
         """Give the error in our words; the server's own may quote what was sent."""
-        if isinstance(error, self.sdk.APITimeoutError):
-            return CallError("timeout", billed=not self._never_arrived(error))
         if isinstance(error, self.sdk.APIConnectionError):
-            return CallError("connection", billed=not self._never_arrived(error))
+            late = isinstance(error, self.sdk.APITimeoutError)
+            kind: Kind = "timeout" if late else "connection"
+            return CallError(kind, billed=not self._never_arrived(error))
         if not isinstance(error, self.sdk.APIStatusError):
             return CallError("garbage", billed=True)  # an answer that is not even of its own form
+        return self._meaning_of_status(error)
+
+    def _meaning_of_status(self, error: Any) -> CallError | AnnotatorError:
         status: int = error.status_code
         if _is_broke(error):
             return AnnotatorError("the account has no quota left (429); see its billing page")

@@ -6,7 +6,7 @@ Owns how a request becomes a call of the `openai` SDK. Does not know when it is 
 import os
 from typing import TYPE_CHECKING, Any
 
-from sottovoce.annotate.annotator import CallError, Reply, Request, Stop
+from sottovoce.annotate.annotator import CallError, Reply, Request, Stop, named
 from sottovoce.annotate.calls import Patience, Service
 from sottovoce.errors import AnnotatorError, require
 
@@ -52,8 +52,10 @@ class CompatibleAnnotator:
         schema: bool = True,
         patience: Patience | None = None,
     ) -> None:
-        sdk = require("openai", what="Annotating with an OpenAI-compatible server", extra="annotate")
-        self.name = f"openai:{model}" + (f"@{effort}" if effort else "")
+        sdk = require(
+            "openai", what="Annotating with an OpenAI-compatible server", extra="annotate"
+        )
+        self.name = named("openai", model, effort)
         self._model, self._effort, self._schema = model, effort, schema
         self._own = base_url is not None
         self._patience = patience or Patience()
@@ -69,6 +71,10 @@ class CompatibleAnnotator:
     def address(self) -> str:
         """Where requests go."""
         return str(self._client.base_url)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
 
     def ask(self, request: Request) -> Reply:
         """Ask once; see `Annotator`."""

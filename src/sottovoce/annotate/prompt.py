@@ -27,7 +27,7 @@ stays below the 64 characters that Anthropic allows for the `custom_id` of a bat
 
 SPEAKERS = {"user": "user", "assistant": "companion"}
 
-_ESCAPED = {each: f"\\u{ord(each):04x}" for each in "<>\x7f\x85\u2028\u2029"}
+_ESCAPED = str.maketrans({each: f"\\u{ord(each):04x}" for each in "<>\x7f\x85\u2028\u2029"})
 """Written as escapes in a transcript. Without angle brackets no message can write the closing
 marker, nor the control tokens of chat templates that look like `<|im_end|>`; the others would
 break a line. JSON itself escapes quotation marks, backslashes and other control characters."""
@@ -68,8 +68,8 @@ class Asking:
     samples
         Readings a person.
     max_tokens
-        Most tokens of each answer, reasoning included. 16,000 is ours: there the longest answer
-        of the recorded annotator, which had no such limit, leaves 90% to the reasoning.
+        Most tokens of each answer, reasoning included. 16,000 is ours: the longest answer of the
+        recorded annotator (`budget.EXPECTED_ANSWER`) leaves 96% of it to the reasoning.
     """
 
     prompt: Prompt
@@ -128,7 +128,7 @@ def transcript(window: Window) -> str:
             "days_before": round(before, 1),
             "text": message.content,
         }
-        lines.append(json.dumps(line, ensure_ascii=False).translate(str.maketrans(_ESCAPED)))
+        lines.append(json.dumps(line, ensure_ascii=False).translate(_ESCAPED))
     return "\n".join(["<transcript>", *lines, "</transcript>"])
 
 

@@ -46,6 +46,9 @@ class StoreReplay:
             )
         self.name, self.salt = names[0], self._contents.salt
 
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
     def ask(self, request: Request) -> Reply:
         """Give the recorded reply, or fail as the recorded call did."""
         ended = self._contents.ended.get(request.key)
@@ -82,6 +85,9 @@ class AnnotationReplay:
                 raise DataError("a person is in it twice", path=path, fix="keep one line each")
             self._annotations[each.user_id] = each
         self.name = ", ".join(sorted({each.annotator for each in self._annotations.values()}))
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
 
     def ask(self, request: Request) -> Reply:
         """Give the person's annotation in the form of an answer; there is one of each."""

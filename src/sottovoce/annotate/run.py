@@ -7,7 +7,7 @@ The result does not depend on the order in which answers come. Does not know wha
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sottovoce.annotate.annotator import Annotator, CallError, Kind, Request
 from sottovoce.annotate.budget import Budget, Limit, Tokens, worst_case
@@ -39,7 +39,7 @@ class Terms:
         Ask again what failed before.
     """
 
-    limit: Limit = Limit()
+    limit: Limit = field(default_factory=Limit)
     concurrency: int = 4
     retry_failed: bool = False
 

@@ -43,6 +43,8 @@ class Batch:
     ----------
     token
         Our name for it.
+    annotator
+        Whom it was handed to.
     began
         When it was about to be handed in.
     calls
@@ -52,6 +54,7 @@ class Batch:
     """
 
     token: str
+    annotator: str
     began: datetime
     calls: Mapping[str, Mapping[str, Any]]
     id: str | None = None
@@ -142,7 +145,8 @@ class Contents:
         if line["state"] == "creating":
             calls = {_idempotency(each): each for each in line["calls"]}
             began = parse_time(line["at"], field="at")
-            self.batches[token] = Batch(token, began, calls)
+            annotator = str(line["calls"][0]["annotator"])
+            self.batches[token] = Batch(token, annotator, began, calls)
             for each in line["calls"]:
                 self._start(each)
         elif line["state"] == "made":
@@ -188,6 +192,11 @@ class Store:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    @property
+    def healed(self) -> int:
+        """Lines that a kill had torn and that were cut off."""
+        return 0 if self.journal is None else self.journal.healed
 
     def close(self) -> None:
         """Let go of the file."""
@@ -283,6 +292,21 @@ def read_store(path: str | Path) -> Contents:
                 fix="name a store that this version of sottovoce annotate wrote",
             ) from None
     return contents
+
+
+def request_of(line: Mapping[str, Any]) -> Request:
+    """Give the request of a batch's line: enough to keep its result, not to ask again."""
+    return Request(
+        key=str(line["key"]),
+        user_id=str(line["user_id"]),
+        sample=int(line["sample"]),
+        prompt=str(line["prompt"]),
+        system="",
+        text="",
+        schema={},
+        max_tokens=0,
+        attempt=int(line["attempt"]),
+    )
 
 
 def is_store(path: str | Path) -> bool:
