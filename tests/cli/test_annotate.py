@@ -21,6 +21,7 @@ from sottovoce.instruments import PHQ_9
 
 USERS = tuple(f"person-{number}" for number in range(4711, 4717))
 SECRETS = (*USERS, "four again", "wil@mail.test", "secret-a")
+QUICK = ("--engine", "patterns")
 PRICES = ("--price-input", "4", "--price-output", "20")
 
 
@@ -56,7 +57,14 @@ def annotate(run, files, service, monkeypatch):
 
     def invoke(*flags, annotator="anthropic:some"):
         words = ["annotate", files / "chats.jsonl", "--annotator", annotator]
-        words += ["--base-url", service.url, "--consent", files / "consent.jsonl"]
+        words += [
+            "--engine",
+            "patterns",
+            "--base-url",
+            service.url,
+            "--consent",
+            files / "consent.jsonl",
+        ]
         return run(*words, "--out", files / "annotations.jsonl", *flags)
 
     return invoke
@@ -168,7 +176,14 @@ def test_a_budget_that_holds_no_call_is_one_sentence(annotate, service):
 def test_a_dry_run_prints_people_tokens_and_cost_and_opens_no_connection(run, files, monkeypatch):
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection"))
-    words = ("annotate", files / "chats.jsonl", "--annotator", "anthropic:some", "--dry-run")
+    words = (
+        "annotate",
+        files / "chats.jsonl",
+        "--annotator",
+        "anthropic:some",
+        "--dry-run",
+        *QUICK,
+    )
     found = summary(run(*words, "--samples", "3", "--json", *PRICES))
     assert (found["people"], found["calls"]) == (6, 18)
     assert found["expected_cost"] < found["most_cost"]
@@ -179,7 +194,7 @@ def test_a_dry_run_prints_people_tokens_and_cost_and_opens_no_connection(run, fi
 
 
 def test_without_consent_nobody_is_sent_and_the_sentence_says_what_to_do(run, files, service):
-    words = ("annotate", files / "chats.jsonl", "--annotator", "anthropic:some")
+    words = ("annotate", files / "chats.jsonl", "--annotator", "anthropic:some", *QUICK)
     outcome = run(*words, "--out", files / "out.jsonl", "--base-url", service.url)
     assert outcome.exit_code == 1
     assert "nobody's chats may be sent" in outcome.stderr and "--consent" in outcome.stderr
@@ -218,7 +233,7 @@ def test_only_the_people_of_a_list_are_asked_about(annotate, files, service):
 
 def test_a_local_server_needs_no_key_and_no_consent(run, files, service, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    words = ("annotate", files / "chats.jsonl", "--annotator", "openai:local", "--trusted")
+    words = ("annotate", files / "chats.jsonl", "--annotator", "openai:local", "--trusted", *QUICK)
     outcome = run(*words, "--base-url", f"{service.url}/v1", "--out", files / "out.jsonl", "--json")
     assert summary(outcome)["annotations"] == 6
 
@@ -229,7 +244,7 @@ def test_the_bundled_recorded_readings_can_be_replayed(run, files):
     only = files / "only.jsonl"
     write_json_lines(only, [{"user_id": user} for user in sorted(bundled.users("test"))])
     out = files / "out.jsonl"
-    words = ("annotate", bundled.CHATS, "--annotator", f"replay:{recorded}", "--only", only)
+    words = ("annotate", bundled.CHATS, "--annotator", f"replay:{recorded}", "--only", only, *QUICK)
     found = summary(run(*words, "--out", out, "--json"))
     assert (found["annotations"], found["failures"], found["address"]) == (120, {}, None)
     again = {each.user_id: each.total for each in read_annotations(out)}
@@ -270,7 +285,7 @@ def killed(service, files, after, pause):
     """Start the installed command and kill it a moment after so many calls have arrived."""
     words = [sys.executable, "-m", "sottovoce.cli", "annotate", files / "chats.jsonl"]
     words += ["--annotator", "anthropic:some", "--base-url", service.url, "--concurrency", "2"]
-    words += ["--consent", files / "consent.jsonl", "--out", files / "annotations.jsonl"]
+    words += [*QUICK, "--consent", files / "consent.jsonl", "--out", files / "annotations.jsonl"]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     before = len(service.calls)
     while process.poll() is None and len(service.calls) < before + after:

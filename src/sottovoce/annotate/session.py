@@ -94,13 +94,15 @@ class Gate:
         The ledger `consent.jsonl`.
     trusted
         The server is declared one's own.
-    engine
-        Finds what is replaced; None sends chats as they are, to a trusted server only.
+    engine, ner
+        What finds the places to replace; see `open_deidentifier`. None sends chats as they are,
+        to a trusted server only.
     """
 
     consent: Path | None = None
     trusted: bool = False
-    engine: Engine | None = "patterns"
+    engine: Engine | None = "presidio"
+    ner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +346,9 @@ def _prepare(
     windows, left_out = cut_windows(errand.chats, errand.rules, only)
     gate = errand.gate
     consent = None if gate.consent is None else read_consent(gate.consent)
-    deidentifier = None if gate.engine is None else open_deidentifier(gate.engine, salt or None)
+    deidentifier = None
+    if gate.engine is not None:
+        deidentifier = open_deidentifier(gate.engine, salt or None, gate.ner)
     stays = errand.service.kind == "replay" or as_if_agreed
     disclosure = disclose(windows, consent, deidentifier, trusted=gate.trusted or stays)
     prompt = load_prompt(instrument(errand.instrument))

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "Score the bundled test people, compare with baselines, write a report.",
     "check": "Say what would go wrong with a chat file before anything runs.",
     "convert": "Turn other formats into the canonical chats.jsonl or labels.jsonl.",
+    "deidentify": "Replace what tells who somebody is in a chat file by surrogates.",
     "annotate": "Ask a reasoning model for pseudolabels: whom to send, what it costs, a store.",
     "train": "Train an estimator from a recipe and keep the run in a folder.",
     "plan": "Work out what a recipe takes in memory, hours and cost before it runs.",

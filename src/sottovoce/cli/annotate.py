@@ -30,6 +30,8 @@ from sottovoce.instruments import INSTRUMENTS, PHQ_9
 if TYPE_CHECKING:
     from sottovoce.annotate.session import Errand, Outcome, Prepared, Preview
 
+ENGINES = ("presidio", "patterns")
+
 KEYS_SHOWN = 5
 """Keys of failed calls that are printed of each kind; --json prints all."""
 
@@ -67,6 +69,14 @@ OPTIONS = (
     click.option(
         "--trusted", is_flag=True, help="The server at --base-url is your own; no consent needed."
     ),
+    click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default="presidio",
+        show_default=True,
+        help="What finds names and numbers to replace; see sottovoce deidentify.",
+    ),
+    click.option("--ner", metavar="MODEL", help="A spaCy model, installed or a folder."),
     click.option(
         "--no-deidentify", is_flag=True, help="Send chats as they are; only with --trusted."
     ),
@@ -198,7 +208,12 @@ def _errand(told: Mapping[str, Any]) -> "Errand":
                 Patience() if told["timeout"] is None else Patience(told["timeout"]),
                 told["batches"],
             ),
-            Gate(told["consent"], told["trusted"], None if told["no_deidentify"] else "patterns"),
+            Gate(
+                told["consent"],
+                told["trusted"],
+                None if told["no_deidentify"] else told["engine"],
+                told["ner"],
+            ),
             store,
             told["only"],
             told["samples"],

@@ -11,16 +11,34 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
-from sottovoce.conversations import Message
+from sottovoce.conversations import Message, open_data
 from sottovoce.deidentify.kinds import KINDS, Finder, Kind, Span, without_overlap
 from sottovoce.deidentify.surrogates import Surrogates
+from sottovoce.errors import DataError
 
-__all__ = ["KINDS", "Deidentified", "Deidentifier", "Engine", "Kind", "Span", "open_deidentifier"]
+__all__ = [
+    "ENGINES",
+    "KINDS",
+    "Deidentified",
+    "Deidentifier",
+    "Engine",
+    "Finder",
+    "Kind",
+    "Span",
+    "open_deidentifier",
+    "read_key",
+]
 
 Engine = Literal["presidio", "patterns"]
 ENGINES: tuple[Engine, ...] = ("presidio", "patterns")
+PRESIDIO, PATTERNS_ONLY = "presidio", "patterns only"
+
+KEY_BYTES = 32
+"""Least length of a key that is read from a file: the output of SHA-256, which RFC 2104 advises as
+the least for HMAC."""
 
 TRIES = 8
 """Ours. Drawings of surrogates for one person before bracketed words stand instead of them, which
@@ -75,12 +93,12 @@ class Deidentifier:
     """
 
     def __init__(self, finder: Finder, key: bytes) -> None:
-        self._finder, self._key = finder, key
+        self.finder, self._key = finder, key
 
     @property
     def label(self) -> str:
         """What finds: "presidio" or "patterns only"."""
-        return self._finder.label
+        return self.finder.label
 
     def pseudonym(self, user_id: str) -> str:
         """Give what stands for a person's or a conversation's id: the same for the same id."""
@@ -97,7 +115,7 @@ class Deidentifier:
             All that should read on together.
         """
         texts = [message.content for message in messages]
-        found = [without_overlap(spans) for spans in self._finder.find(texts)]
+        found = [without_overlap(spans) for spans in self.finder.find(texts)]
         key = self._secret("person", user_id)
         for attempt in range(TRIES + 1):
             surrogates = Surrogates(key, texts, attempt, plain=attempt == TRIES)
@@ -121,20 +139,58 @@ class Deidentifier:
         return hmac.digest(self._key, text, "sha256")
 
 
-def open_deidentifier(engine: Engine = "patterns", key: bytes | None = None) -> Deidentifier:
+def open_deidentifier(
+    engine: Engine = "patterns", key: bytes | None = None, ner: str | Path | None = None
+) -> Deidentifier:
     """Give a de-identifier by the name of its engine.
 
     Parameters
     ----------
     engine
-        ``patterns`` needs nothing more.
+        ``patterns`` needs nothing more; ``presidio`` also asks a model of the language, and needs
+        the extra `deidentify`.
     key
         See `Deidentifier`; a new secret one by default, that is gone with the process.
-    """
-    from sottovoce.deidentify.patterns import Patterns
+    ner
+        For ``presidio``: an installed spaCy model or the folder of one; the extra's by default.
 
-    assert engine == "patterns"
-    return Deidentifier(Patterns(), secrets.token_bytes(32) if key is None else key)
+    Raises
+    ------
+    MissingExtraError
+        If Presidio is asked for and not installed.
+    ModelError
+        If there is no such spaCy model.
+    """
+    from sottovoce.deidentify.cues import named_spans
+    from sottovoce.deidentify.patterns import formal_spans
+    from sottovoce.deidentify.search import Search
+
+    if engine == "patterns":
+        finder = Search(PATTERNS_ONLY, (formal_spans, named_spans))
+    else:
+        from sottovoce.deidentify.presidio import MODEL, presidio_look
+
+        finder = Search(PRESIDIO, (formal_spans, named_spans, presidio_look(ner or MODEL)))
+    return Deidentifier(finder, secrets.token_bytes(KEY_BYTES) if key is None else key)
+
+
+def read_key(path: str | Path) -> bytes:
+    """Read a secret key: the bytes of a file, white space at the ends cut off.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or is too short to be a secret.
+    """
+    with open_data(path) as stream:
+        key = stream.read().strip()
+    if len(key) < KEY_BYTES:
+        raise DataError(
+            f"the key has {len(key)} bytes",
+            path=path,
+            fix=f"write {KEY_BYTES} random ones or more: openssl rand -hex {KEY_BYTES}",
+        )
+    return key
 
 
 def _replaced(text: str, spans: Sequence[Span], surrogates: Surrogates) -> str:
