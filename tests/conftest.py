@@ -19,6 +19,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")  # a busy machine is no reason to fail
 
+
+def pytest_collection_modifyitems(items):
+    """Keep a module's tests on one worker, for what they share is made once a worker.
+
+    The demo, which two modules look at and which takes minutes, is made once and first.
+    """
+    for item in items:
+        shared = "demo" if "demo_run" in item.fixturenames else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(shared))
+    items.sort(key=lambda item: "demo_run" not in item.fixturenames)
+
+
 _connect = socket.socket.connect
 
 
@@ -75,6 +87,12 @@ def tuned_run(tmp_path_factory, tiny_bert) -> Path:
     return train(recipe, folder / "run").folder
 
 
+@pytest.fixture(scope="session")
+def threads() -> int:
+    """Threads for what a real backbone reads: every core, unless other tests run beside it."""
+    return 1 if "PYTEST_XDIST_WORKER" in os.environ else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class DemoRun:
     out: Path
@@ -84,14 +102,12 @@ class DemoRun:
 
 
 @pytest.fixture(scope="session")
-def demo_run(tmp_path_factory) -> DemoRun:
+def demo_run(tmp_path_factory, threads) -> DemoRun:
     """Run `sottovoce demo` once, in a process of its own, and keep what it printed."""
     out = tmp_path_factory.mktemp("run") / "demo"
     command = [sys.executable, "-m", "sottovoce.cli", "demo", "--out", str(out)]
-    threads = {"OMP_NUM_THREADS": str(os.cpu_count())}
-    run = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | threads
-    )
+    chosen = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=chosen)
     assert run.returncode == 0, run.stderr
     result = json.loads((out / "demo.json").read_text("utf-8"))
     return DemoRun(out, run.stdout, run.stderr, result)

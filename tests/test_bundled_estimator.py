@@ -1,7 +1,6 @@
 """The estimator in the package is what the committed recipe makes of the committed people."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,16 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "smollm2-probe.yaml"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Train with every core: the threads that the small tests do without."""
+def run(tmp_path_factory, threads):
+    """Train with the threads that the small tests do without."""
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         return train(RECIPE, tmp_path_factory.mktemp("runs") / "probe")
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def test_training_by_the_recipe_gives_the_estimator_of_the_package(run):
