@@ -29,7 +29,7 @@ from sottovoce.disclosure import disclose
 from sottovoce.instruments import PHQ_9
 
 NOON = datetime(2025, 3, 14, 12, tzinfo=UTC)
-IMPATIENT = Patience(timeout=5, attempts=3, shortest=0.001, longest=0.002)
+IMPATIENT = Patience(timeout=5, attempts=3, connects=2, shortest=0.001, longest=0.002)
 USAGE = (1000, 400)
 """Tokens of input and output that the service counts for every call."""
 

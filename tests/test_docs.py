@@ -132,7 +132,8 @@ def test_the_changelog_speaks_of_the_version():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/formats.md", "docs/reference.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "docs/annotating.md", "docs/formats.md", "docs/reference.md"],
 )
 def test_links_to_files_of_the_repository_hold(page):
     path = ROOT / page

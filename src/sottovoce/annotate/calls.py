@@ -40,17 +40,21 @@ class Patience:
     timeout
         Seconds without an answer; 600, the default of both SDKs.
     attempts
-        Calls in all, where a server says that it is busy. With the pauses below that is about two
-        minutes of a busy server.
+        Calls in all, where a server says that it is busy: with the pauses below at most three
+        minutes, half of that on average.
+    connects
+        Calls in all, where there is no server: it is told soon.
     shortest, longest
-        Seconds of pause: doubled from the one to the other, with jitter, unless the server says
-        how long (Retry-After), which holds up to `longest_told`.
+        Seconds of pause: at most this long at first, doubled each time up to the other, and by
+        chance less ("full jitter"); unless the server says how long (Retry-After), which holds up
+        to `longest_told`.
     longest_told
         Seconds; 120, the limit of the openai SDK.
     """
 
     timeout: float = 600.0
-    attempts: int = 7
+    attempts: int = 9
+    connects: int = 3
     shortest: float = 1.0
     longest: float = 60.0
     longest_told: float = 120.0
@@ -88,9 +92,14 @@ class Service:
             within = told is not None and 0 < told <= patience.longest_told
             return told if told is not None and within else float(pauses(state))
 
+        def enough(state: "RetryCallState") -> bool:
+            error = None if state.outcome is None else state.outcome.exception()
+            gone = error is not None and self._never_arrived(error)
+            return state.attempt_number >= (patience.connects if gone else patience.attempts)
+
         tries = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._is_safe_again),
-            stop=tenacity.stop_after_attempt(patience.attempts),
+            stop=enough,
             wait=pause,
             reraise=True,
         )

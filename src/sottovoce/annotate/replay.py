@@ -94,16 +94,21 @@ class AnnotationReplay:
         found = self._annotations.get(request.user_id)
         if found is None or request.sample > 1:
             raise CallError("not recorded", billed=False)
-        answer = {
-            "evidence": [
-                {"item": each.item, "level": each.level, "quote": each.text, "trap": each.trap}
-                for each in found.quotes
-            ],
-            "items": {str(number): each for number, each in enumerate(found.items, start=1)},
-            "total": found.total,
-            "sd": found.sd,
-        }
-        return Reply(json.dumps(answer, ensure_ascii=False), 0, 0, "end")
+        return Reply(answer_of(found), 0, 0, "end")
+
+
+def answer_of(annotation: Annotation) -> str:
+    """Give an annotation in the form of an answer."""
+    answer = {
+        "evidence": [
+            {"item": each.item, "level": each.level, "quote": each.text, "trap": each.trap}
+            for each in annotation.quotes
+        ],
+        "items": {str(number): each for number, each in enumerate(annotation.items, start=1)},
+        "total": annotation.total,
+        "sd": annotation.sd,
+    }
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def open_replay(path: str | Path, instrument: str) -> StoreReplay | AnnotationReplay:

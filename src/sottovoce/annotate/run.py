@@ -18,8 +18,8 @@ from sottovoce.errors import AnnotatorError
 from sottovoce.progress import Advance, silent
 
 GIVE_UP = 10
-"""Calls in a row without an answer after which the server is taken to be gone; ours. With all
-repetitions that is at least twenty minutes of one worker's waiting."""
+"""Calls in a row without an answer, each with its repetitions, after which the server is taken to
+be gone; ours."""
 
 ANSWERED: frozenset[Kind] = frozenset({"garbage", "not recorded"})
 """Failures that do not tell of a server that is gone."""
@@ -34,7 +34,7 @@ class Terms:
     limit
         What may be spent.
     concurrency
-        Calls at once. 4 is ours: few enough for the lowest rate limits.
+        Calls at once; 4 is ours. A service's rate limits may allow many more.
     retry_failed
         Ask again what failed before.
     """
@@ -117,7 +117,7 @@ class _Asking:
 
     def __init__(self, annotator: Annotator, store: Store, budget: Budget) -> None:
         self._annotator, self._store, self._budget = annotator, store, budget
-        self.under_way: dict[Future[tuple[Tokens, bool]], Request] = {}
+        self.under_way: dict[Future[tuple[Tokens, Kind | None]], Request] = {}
         self._silent = 0
 
     def may(self, request: Request) -> bool:
@@ -128,28 +128,28 @@ class _Asking:
         self._store.start(request, self._annotator.name)
         self.under_way[workers.submit(self._ask, request)] = request
 
-    def _ask(self, request: Request) -> tuple[Tokens, bool]:
-        """Ask once and keep what came; give what it took, and whether anything came."""
+    def _ask(self, request: Request) -> tuple[Tokens, Kind | None]:
+        """Ask once and keep what came; give what it took, and why nothing came."""
         try:
             reply = self._annotator.ask(request)
         except CallError as error:
-            return self._store.fail(request, error), error.kind in ANSWERED
+            return self._store.fail(request, error), error.kind
         except AnnotatorError:
             self._store.void(request)
             raise
-        return self._store.answer(request, reply), True
+        return self._store.answer(request, reply), None
 
     def take_ended(self) -> int:
         """Wait for at least one call; give the number that ended."""
         ended, _ = wait(self.under_way, return_when=FIRST_COMPLETED)
         for future in ended:
             request = self.under_way.pop(future)
-            used, answered = future.result()
+            used, kind = future.result()
             self._budget.settle(request.key, used)
-            self._silent = 0 if answered else self._silent + 1
+            self._silent = 0 if kind is None or kind in ANSWERED else self._silent + 1
         if self._silent >= GIVE_UP:
             raise AnnotatorError(
-                f"the annotator gave no answer {self._silent} times in a row; see whether the "
-                "server runs, then run the same command again with --retry-failed"
+                f"the annotator gave no answer {self._silent} times in a row, lastly: {kind}; see "
+                "what is wrong there, then run the same command again with --retry-failed"
             )
         return len(ended)

@@ -4,9 +4,9 @@ Owns opening the annotator by its name, what may be declared trusted, and the or
 Does not know how it is shown (`cli`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,7 @@ from sottovoce.annotate.results import Results, collect
 from sottovoce.annotate.run import Run, Terms, ask_all, pending
 from sottovoce.annotate.store import Contents, Store, read_store
 from sottovoce.annotate.work import Task, cut_windows, make_tasks, read_people
-from sottovoce.cohort import WindowRules
+from sottovoce.cohort import Window, WindowRules
 from sottovoce.consent import read_consent
 from sottovoce.deidentify import Engine, open_deidentifier
 from sottovoce.disclosure import disclose
@@ -236,7 +236,7 @@ class Preview:
     costs: tuple[float | None, float | None]
 
 
-def preview(errand: Errand) -> Preview:
+def preview(errand: Errand, advance: Advance = silent) -> Preview:
     """Say what a run would do. Nothing is sent, no key is needed and no file is written.
 
     Without a ledger it counts as if everybody had agreed, so that the cost can be known before
@@ -244,9 +244,10 @@ def preview(errand: Errand) -> Preview:
     """
     contents = Contents() if errand.store is None else read_store(errand.store)
     replay = _replay(errand)
-    service = errand.service
+    errand, service = _as_needed(errand, replay), errand.service
     name = named(service.kind, service.model, service.effort) if replay is None else replay.name
-    prepared = _prepare(errand, name, _salt(replay, contents.salt), as_if_agreed=True)
+    salt = _salt(replay, contents.salt)
+    prepared = _prepare(errand, name, salt, advance, as_if_agreed=True)
     waiting = pending(prepared.tasks, contents, retry_failed=errand.terms.retry_failed)
     calls = sum(len(task.requests) for task in prepared.tasks)
     in_flight = sum(bool(contents.open[each.idempotency]) for each in waiting)
@@ -260,6 +261,8 @@ def preview(errand: Errand) -> Preview:
 def annotate(errand: Errand, advance: Advance = silent) -> Outcome:
     """Ask about everybody who may be asked about, and put together what came.
 
+    `advance` hears of the people who pass the gate, then, from the beginning again, of the calls.
+
     Raises
     ------
     DataError
@@ -268,8 +271,10 @@ def annotate(errand: Errand, advance: Advance = silent) -> Outcome:
         If the annotator cannot be asked; what was answered by then is in the store.
     """
     annotator, replay = _open(errand)
+    errand = _as_needed(errand, replay)
     with closing(annotator), Store(errand.store, errand.terms.limit.prices) as store:
-        prepared = _prepare(errand, annotator.name, _salt(replay, store.contents.salt))
+        salt = _salt(replay, store.contents.salt)
+        prepared = _prepare(errand, annotator.name, salt, advance)
         _refuse_nobody(prepared, errand.chats)
         takes_batches = hasattr(annotator, "create_batch")
         if takes_batches and store.contents.batches:
@@ -334,12 +339,24 @@ def _open(errand: Errand) -> tuple[Annotator, StoreReplay | AnnotationReplay | N
     return CompatibleAnnotator(service.model, **told), None
 
 
+def _as_needed(errand: Errand, replay: StoreReplay | AnnotationReplay | None) -> Errand:
+    """Leave de-identification out where nothing is sent and no key depends on it."""
+    if not isinstance(replay, AnnotationReplay):
+        return errand
+    return replace(errand, gate=replace(errand.gate, engine=None))
+
+
 def _salt(replay: StoreReplay | AnnotationReplay | None, own: bytes) -> bytes:
     return (None if replay is None else replay.salt) or own
 
 
 def _prepare(
-    errand: Errand, annotator: str, salt: bytes, *, as_if_agreed: bool = False
+    errand: Errand,
+    annotator: str,
+    salt: bytes,
+    advance: Advance,
+    *,
+    as_if_agreed: bool = False,
 ) -> Prepared:
     """Cut windows, pass the gate, and make the requests; `as_if_agreed` is for counting only."""
     only = None if errand.only is None else read_people(errand.only)
@@ -350,11 +367,19 @@ def _prepare(
     if gate.engine is not None:
         deidentifier = open_deidentifier(gate.engine, salt or None, gate.ner)
     stays = errand.service.kind == "replay" or as_if_agreed
-    disclosure = disclose(windows, consent, deidentifier, trusted=gate.trusted or stays)
+    told = _told(windows, advance)
+    disclosure = disclose(told, consent, deidentifier, trusted=gate.trusted or stays)
     prompt = load_prompt(instrument(errand.instrument))
     asking = Asking(prompt, annotator, errand.samples, errand.max_tokens)
     tasks = make_tasks(windows, disclosure, asking)
     return Prepared(tasks, left_out, disclosure.refused, disclosure.label)
+
+
+def _told(windows: Sequence[Window], advance: Advance) -> Iterator[Window]:
+    """Tell how many windows have passed the gate, which takes a while with a language model."""
+    for done, window in enumerate(windows):
+        advance(done, len(windows))
+        yield window
 
 
 def _refuse_nobody(prepared: Prepared, chats: Path) -> None:

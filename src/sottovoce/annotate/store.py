@@ -3,7 +3,8 @@
 Owns the lines of the file and what they add up to. A line is on the disk before a call is made
 and after it ended; lines are never changed. Each names the person (so that somebody's lines can
 be found and erased) and holds the annotator's raw answer with its quotes: the store belongs where
-the chats are. Does not know when a call is made (`run`, `batch`).
+the chats are. Does not know when a call is made (`run`, `batch`), nor what an answer is worth:
+that is judged whenever it is read (`results`).
 """
 
 import secrets

@@ -158,7 +158,9 @@ def annotate(context: click.Context, /, **told: Any) -> None:
 
     out: Path | None = told["out"]
     if told["dry_run"]:
-        _foretell(preview(_errand(told)), told["as_json"])
+        with progress_bar("De-identifying") as advance:
+            made = preview(_errand(told), advance)
+        _foretell(made, told["as_json"])
         ledger = told["consent"] or (None if told["trusted"] else "consent.jsonl")
         next_step(_command(context, dry_run=False, out=out or "annotations.jsonl", consent=ledger))
         return
@@ -167,7 +169,7 @@ def annotate(context: click.Context, /, **told: Any) -> None:
     if out.is_dir():
         raise DataError("this is a folder", path=out, fix="name a file in it")
     free_path(out, force=told["force"])
-    with progress_bar("Asking") as advance:
+    with progress_bar("De-identifying, then asking") as advance:
         outcome = work(_errand(told), advance)
     results = outcome.results
     if not results.annotations:
