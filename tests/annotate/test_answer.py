@@ -42,6 +42,7 @@ def test_an_answer_becomes_a_reading():
     [
         "```json\n{}\n```",
         "<think>perhaps {{0}} or so</think>\n\n{}",
+        "</think>{}",
         "Here it is:\n{}\nThat is all.",
     ],
 )

@@ -13,6 +13,7 @@ from tests.annotating import IMPATIENT, Said
 
 from sottovoce.annotate.annotator import CallError
 from sottovoce.annotate.anthropic import AnthropicAnnotator
+from sottovoce.annotate.calls import Patience
 from sottovoce.annotate.compatible import CompatibleAnnotator
 from sottovoce.errors import AnnotatorError
 
@@ -86,6 +87,11 @@ def test_prompt_transcript_and_schema_are_sent_and_nobody_s_id(open_annotator, s
     assert json.dumps(dict(REQUEST.schema)) in sent
     assert '"low"' in sent and "temperature" not in sent
     assert "4711" not in sent + json.dumps(call.headers)
+
+
+def test_a_long_answer_needs_no_streaming(open_annotator, service):
+    reply = open_annotator(Patience()).ask(replace(REQUEST, max_tokens=64_000))
+    assert reply.stop == "end"
 
 
 def test_without_a_schema_the_prompt_alone_asks_for_json(open_annotator, service):

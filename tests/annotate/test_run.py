@@ -123,6 +123,8 @@ def test_every_single_point_of_death_is_survived(tmp_path, undisturbed, last):
     assert live(path, last, service, 1) is None
     found = read_store(path)
     ended = set(found.ended)
+    lost = set(service.billed) - {f"{key}-1" for key in ended}
+    assert all(found.open[each] for each in lost)  # billed and not known: told and counted
     calls_before = service.calls
     assert once(path, service)[1] == undisturbed
     assert service.calls - calls_before == CALLS - len(ended)  # what was kept is not asked again
@@ -232,6 +234,28 @@ def test_what_failed_is_asked_again_only_when_told(tmp_path):
     assert (run.asked, found.kinds, len(found.annotations)) == (2, {}, 3)
     assert service.billed[f"{PEOPLE[1].requests[0].key}-2"] == 1
     assert read_store(path).tokens.total == sum(USAGE) * (CALLS + 2)  # what was paid is counted
+
+
+def test_a_retry_that_was_killed_is_repeated_under_its_own_number(tmp_path):
+    path = tmp_path / "a.store.jsonl"
+    service = InMemory(lambda _: Reply("nonsense", *USAGE, "end"))
+    once(path, service, people=PEOPLE[:1])
+    with Store(path) as store:
+        again = store.contents.asked(PEOPLE[0].requests[0])
+        store.start(again, "scripted")  # and the run is killed
+    good = InMemory()
+    run, found = once(path, good, people=PEOPLE[:1])
+    assert (run.asked, found.kinds) == (1, {"garbage": 1})
+    assert list(good.billed) == [again.idempotency]
+
+
+def test_a_budget_in_money_counts_calls_that_were_made_without_prices(tmp_path):
+    path, service = tmp_path / "a.store.jsonl", InMemory()
+    once(path, service, people=PEOPLE[:2])
+    prices = Prices(4, 20)
+    spent = 4 * prices.cost(Tokens(*USAGE))
+    run, _ = once(path, service, Terms(Limit(cost=spent + 0.001, prices=prices)))
+    assert (run.asked, run.left) == (0, 2)
 
 
 @pytest.mark.parametrize("kind", ["timeout", "connection", "rate limit", "server error"])

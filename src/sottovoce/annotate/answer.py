@@ -5,7 +5,6 @@ know how the answer came.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 STOPPED: dict[str, Kind] = {"refusal": "refusal", "length": "length"}
-_WRAPPED = re.compile(r"^.*</think>|^\s*```(?:json)?\s*|\s*```\s*$", re.DOTALL)
-"""What models put around JSON where the server does not hold them to it."""
+THOUGHT = "</think>"
+"""Ends the reasoning of local models, where the server leaves it in the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +153,14 @@ def judge(
 
 
 def _parsed(text: str) -> Any:
-    """Read the JSON object of an answer, or give None."""
-    from pydantic import ValidationError
-
-    while (bare := _WRAPPED.sub("", text)) != text:
-        text = bare
-    try:
-        value = json.loads(text[text.index("{") : text.rindex("}") + 1])
-        return _forms().model_validate(value)
-    except (ValueError, RecursionError, ValidationError):
-        return None
+    """Read the JSON object of an answer, whatever stands around it, or give None."""
+    for said in (text, text.rpartition(THOUGHT)[2]):
+        try:
+            value = json.loads(said[said.index("{") : said.rindex("}") + 1])
+            return _forms().model_validate(value)
+        except (ValueError, RecursionError):  # pydantic's own error is a ValueError
+            continue
+    return None
 
 
 def _checked(each: Any, window: Window, disclosed: Disclosed) -> Quote | None:

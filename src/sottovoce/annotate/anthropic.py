@@ -77,8 +77,9 @@ class AnthropicAnnotator:
         self._model, self._effort, self._schema = model, effort, schema
         self._patience = patience or Patience()
         self._service = Service(sdk, KEY, ("output_config", "output_format", "json_schema"))
-        timeout = self._patience.timeout
-        self._client: Anthropic = sdk.Anthropic(base_url=base_url, max_retries=0, timeout=timeout)
+        self._client: Anthropic = sdk.Anthropic(
+            base_url=base_url, max_retries=0, timeout=self._patience.limits
+        )
         client = self._client
         if client.api_key is None and client.auth_token is None and client.credentials is None:
             raise AnnotatorError(f"the environment holds no key for Anthropic; set {KEY}")

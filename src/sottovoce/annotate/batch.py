@@ -94,6 +94,7 @@ def ask_in_batches(
         If the server does not answer; the next run goes on where this one was.
     """
     done = 0
+    advance(done, len(requests))
     while done < len(requests):
         budget = open_budget(store, terms.limit)
         some = _that_fit(requests[done : done + LARGEST], budget)

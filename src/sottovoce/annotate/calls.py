@@ -39,6 +39,8 @@ class Patience:
     ----------
     timeout
         Seconds without an answer; 600, the default of both SDKs.
+    connect
+        Seconds without a connection.
     attempts
         Calls in all, where a server says that it is busy: with the pauses below at most three
         minutes, half of that on average.
@@ -53,11 +55,18 @@ class Patience:
     """
 
     timeout: float = 600.0
+    connect: float = 10.0
     attempts: int = 9
     connects: int = 3
     shortest: float = 1.0
     longest: float = 60.0
     longest_told: float = 120.0
+
+    @property
+    def limits(self) -> Any:
+        """The time limits in the SDKs' form."""
+        httpx2 = require("httpx2", what="Annotating", extra="annotate")
+        return httpx2.Timeout(self.timeout, connect=self.connect)
 
 
 @dataclass(frozen=True, slots=True)

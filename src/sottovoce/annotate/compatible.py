@@ -64,7 +64,7 @@ class CompatibleAnnotator:
         if key is None:
             raise AnnotatorError(f"the environment holds no key for OpenAI; set {KEY}")
         self._client: OpenAI = sdk.OpenAI(
-            api_key=key, base_url=base_url, max_retries=0, timeout=self._patience.timeout
+            api_key=key, base_url=base_url, max_retries=0, timeout=self._patience.limits
         )
 
     @property

@@ -63,23 +63,24 @@ class Run:
 def pending(tasks: Iterable[Task], contents: Contents, *, retry_failed: bool) -> list[Request]:
     """Give the requests that are still to be asked, person by person.
 
-    What was answered is not, nor what failed, unless it is to be asked again. What was in flight
-    when a run ended is, under the number it had.
+    What was answered is not, nor what failed, unless it is to be asked again or was just being
+    asked again. What was in flight when a run ended is, under the number it had.
     """
     by_key = {each.key: task for task in tasks for each in task.requests}
     waiting = []
     for request in requests_of(by_key.values()):
         ended = contents.ended.get(request.key)
         failed = ended is not None and isinstance(outcome(ended, by_key[request.key]), str)
-        if ended is None or (failed and retry_failed):
-            waiting.append(contents.asked(request))
+        asked = contents.asked(request)
+        if ended is None or (failed and (retry_failed or contents.open[asked.idempotency])):
+            waiting.append(asked)
     return waiting
 
 
 def open_budget(store: Store, limit: Limit) -> Budget:
     """Give a budget that knows what earlier runs spent, or may have spent."""
     unknown = store.contents.unknown()
-    cost = store.contents.cost + (store.price(unknown) or 0.0)
+    cost = (store.cost or 0.0) + (0.0 if limit.prices is None else limit.prices.cost(unknown))
     return Budget(limit, store.contents.tokens + unknown, cost)
 
 

@@ -295,7 +295,7 @@ def annotate(errand: Errand, advance: Advance = silent) -> Outcome:
             repeated,
             store.healed,
             contents.tokens,
-            None if terms.limit.prices is None else contents.cost,
+            store.cost,
             contents.unknown(),
         )
 

@@ -81,6 +81,8 @@ class Contents:
         Those that are not done, by token.
     tokens, cost
         Of the calls that ended.
+    unpriced
+        Tokens of those that were noted without a cost, for want of prices.
     annotators
         Names of all that were asked.
     """
@@ -92,6 +94,7 @@ class Contents:
     batches: dict[str, Batch] = field(default_factory=dict)
     tokens: Tokens = NOTHING
     cost: float = 0.0
+    unpriced: Tokens = NOTHING
     annotators: set[str] = field(default_factory=set)
 
     @property
@@ -132,7 +135,10 @@ class Contents:
             begun.pop()
         self.attempts[key] = max(self.attempts[key], int(line["attempt"]))
         self.tokens += used
-        self.cost += float(line["cost"] or 0)
+        if line["cost"] is None:
+            self.unpriced += used
+        else:
+            self.cost += float(line["cost"])
         if line["event"] == "failed":
             if line["kind"] not in KINDS:
                 raise ValueError
@@ -204,9 +210,12 @@ class Store:
         if self.journal is not None:
             self.journal.close()
 
-    def price(self, tokens: Tokens) -> float | None:
-        """Give what tokens cost, where there are prices."""
-        return None if self._prices is None else self._prices.cost(tokens)
+    @property
+    def cost(self) -> float | None:
+        """What calls that ended cost: as noted then, else at today's prices; None without."""
+        if self._prices is None:
+            return None
+        return self.contents.cost + self._prices.cost(self.contents.unpriced)
 
     def start(self, request: Request, annotator: str) -> None:
         """Say that a call is about to be made."""
@@ -256,7 +265,7 @@ class Store:
             "sample": request.sample,
             "input_tokens": used.input,
             "output_tokens": used.output,
-            "cost": self.price(used),
+            "cost": None if self._prices is None else self._prices.cost(used),
             "at": _now(),
         }
 
