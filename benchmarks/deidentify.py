@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.planting import PHRASINGS, SURVIVORS, Bank, Plant, planted
+from benchmarks.planting import SURVIVORS, Bank, Plant, planted
 from benchmarks.shared import options, show
 from sottovoce import bundled
 from sottovoce.conversations import Conversation
@@ -27,18 +27,21 @@ from sottovoce.deidentify.kinds import Span, without_overlap
 SEED = 20261127
 READ = json.loads((Path(__file__).parent / "deidentify_read.json").read_text("utf-8"))
 IDENTIFYING = {kind: frozenset(READ[kind].split()) for kind in ("person", "place")}
-UNCLEAR = frozenset(READ["unclear"].split())
+KNOWN = frozenset(each.casefold() for words in IDENTIFYING.values() for each in words)
+UNCLEAR = frozenset(READ["unclear"].casefold().split())
 
+_MONTH = (
+    r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+)
 NATURAL: dict[str, str] = {
-    "clock time": r"\b\d{1,2}(?::\d\d)?\s?[ap]m\b|\b\d{1,2}:\d\d\b|\b(?:half|quarter) (?:past|to) \w+"
-    r"|\b\w+ o'clock\b",
+    "clock time": r"\b\d{1,2}(?::\d\d)?\s?[ap]m\b|\b\d{1,2}:\d\d\b"
+    r"|\b(?:half|quarter) (?:past|to) \w+|\b\w+ o'clock\b",
     "weekday": r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b",
-    "relative date": r"\b(?:yesterday|today|tonight|last (?:week|night|month|year)|(?:\w+ )?weeks? ago"
-    r"|(?:in|since|until) (?:january|february|march|april|may|june|july|august|september|october"
-    r"|november|december))\b",
-    "symptom word": r"\b(?:sleep\w*|slept|tired|exhausted|hopeless\w*|worthless\w*|guilt\w*|appetite|sad"
-    r"|depress\w*|anxi\w*|cry\w*|cried|concentrat\w*|restless|slow\w*|numb|alone|lonely|panic\w*"
-    r"|suicid\w*|ashamed|empty|energy|pointless|irritable|awake|nightmares?)\b",
+    "relative date": r"\b(?:yesterday|today|tonight|last (?:week|night|month|year)"
+    rf"|(?:\w+ )?weeks? ago|(?:in|since|until) {_MONTH})\b",
+    "symptom word": r"\b(?:sleep\w*|slept|tired|exhausted|hopeless\w*|worthless\w*|guilt\w*|sad"
+    r"|appetite|depress\w*|anxi\w*|cry\w*|cried|concentrat\w*|restless|slow\w*|numb|alone|lonely"
+    r"|panic\w*|suicid\w*|ashamed|empty|energy|pointless|irritable|awake|nightmares?)\b",
     "relative": r"\b(?:mum|mom|dad|sister|brother|son|daughter|wife|husband|nan|gran|friend)\b",
     "pronoun": r"\b(?:she|he|they|her|him|them|his|their|i|me|my|you)\b",
 }
@@ -95,9 +98,7 @@ def _touched(plant: Plant, found: list[list[Span]]) -> bool:
     return any(span.start < plant.end and plant.start < span.end for span in found[plant.message])
 
 
-def natural(
-    deidentifier: Deidentifier, conversations: list[Conversation]
-) -> tuple[Found, Found]:
+def natural(deidentifier: Deidentifier, conversations: list[Conversation]) -> tuple[Found, Found]:
     """Count names that the chats hold by themselves, and what survives; note what is wrong."""
     names, kept = Found(), Found()
     for each in conversations:
@@ -126,12 +127,10 @@ def _words(text: str) -> Iterator[tuple[str, int, int]]:
 
 def _judge(found: Found, kind: str, value: str) -> None:
     """Count a replaced place as right or wrong by the words that were read; unclear ones not."""
-    words = set(re.findall(r"[^\W\d_][\w-]*", value))
-    known = frozenset().union(*IDENTIFYING.values())
-    known |= {each.lower() for each in known}
-    if words & known:
+    words = set(re.findall(r"[^\W\d_][\w-]*", value.casefold()))
+    if words & KNOWN or value in READ["values"]:
         found.right[kind] += 1
-    elif words & (UNCLEAR | {each.lower() for each in UNCLEAR}):
+    elif words & UNCLEAR:
         return
     else:
         found.wrong[kind][value] += 1
@@ -174,7 +173,9 @@ def measure(engine: str, people: list[Conversation], bank: Bank) -> list[dict[st
         *rows_of(label, "names of the chats themselves, found", names.hits, names.planted),
         *rows_of(label, "replaced, rightly", names.right, names.flagged),
         *rows_of(label, "planted, survives", kept.hits, kept.planted),
-        *rows_of(label, "of the chats themselves, survives", kept_natural.hits, kept_natural.planted),
+        *rows_of(
+            label, "of the chats themselves, survives", kept_natural.hits, kept_natural.planted
+        ),
         {"name": f"{label}: seconds for {len(people)} chats", "share": took, "n": len(people)},
     ]
 

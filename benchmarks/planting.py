@@ -6,10 +6,13 @@ here; names come from lists that the patterns have and from lists that they do n
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from typing import Literal
+from typing import Any, Literal
+
+from faker import Faker
 
 from sottovoce.conversations import Conversation, Message
 from sottovoce.deidentify.lexicon import first_names
@@ -30,6 +33,8 @@ PHRASINGS: dict[str, dict[Bank, tuple[str, ...]]] = {
             "I'm called {x}, not that it matters.",
             "It is {x}'s birthday and I forgot.",
             "My therapist, {x}, thinks so too.",
+            "Me and {x} had words again.",
+            "Without {x} I do not get out of bed.",
         ),
         "held out": (
             "Ever since {x} left it has been quiet here.",
@@ -38,8 +43,6 @@ PHRASINGS: dict[str, dict[Bank, tuple[str, ...]]] = {
             "Apparently {x} is seeing someone new.",
             "You would like {x}, honestly.",
             "I keep thinking about what {x} used to say to me at night.",
-            "Me and {x} had words again.",
-            "Without {x} I do not get out of bed.",
             "Do you think {x} is angry with me?",
             "That was before the thing with {x} happened.",
             "{x} would never understand this.",
@@ -171,11 +174,42 @@ PHRASINGS: dict[str, dict[Bank, tuple[str, ...]]] = {
 
 SURVIVORS: dict[str, tuple[str, ...]] = {
     "dose": ("50 mg", "20mg", "150 milligrams", "2 tablets", "0.5 mg", "7.5mg"),
-    "medicine": ("sertraline", "Sertraline", "Prozac", "mirtazapine", "Lamictal", "Xanax", "Venlafaxine"),
-    "score": ("14", "14 out of 27", "21/27", "9", "a 3 out of 10", "16 on the PHQ-9", "12 on the GAD-7"),
-    "clock time": ("half past three", "3am", "4:30", "quarter to six", "23:15", "7 o'clock", "two in the morning"),
+    "medicine": (
+        "sertraline",
+        "Sertraline",
+        "Prozac",
+        "mirtazapine",
+        "Lamictal",
+        "Xanax",
+        "Venlafaxine",
+    ),
+    "score": (
+        "14",
+        "14 out of 27",
+        "21/27",
+        "9",
+        "a 3 out of 10",
+        "16 on the PHQ-9",
+        "12 on the GAD-7",
+    ),
+    "clock time": (
+        "half past three",
+        "3am",
+        "4:30",
+        "quarter to six",
+        "23:15",
+        "7 o'clock",
+        "two in the morning",
+    ),
     "weekday": ("Monday", "Tuesdays", "Sunday night", "on Wed", "last Friday"),
-    "relative date": ("in May", "since March", "two weeks ago", "last April", "yesterday", "the 3rd of June"),
+    "relative date": (
+        "in May",
+        "since March",
+        "two weeks ago",
+        "last April",
+        "yesterday",
+        "the 3rd of June",
+    ),
 }
 """What must not be touched; planted, because the bundled chats hold few doses and scores."""
 
@@ -226,7 +260,7 @@ def planted(
     seed
         Of values and places; the conversation's id is mixed in.
     """
-    chosen = random.Random(f"{seed} {bank} {conversation.conversation_id}")  # noqa: S311
+    chosen = random.Random(f"{seed} {bank} {conversation.conversation_id}")
     kinds = [*PHRASINGS, *SURVIVORS, "person", "person", "organisation", "place"]
     chosen.shuffle(kinds)
     messages, plants = list(conversation.messages), list[Plant]()
@@ -239,9 +273,7 @@ def planted(
     return changed, tuple(plants)
 
 
-def _with(
-    text: str, at: int, kind: str, bank: Bank, chosen: random.Random
-) -> tuple[str, Plant]:
+def _with(text: str, at: int, kind: str, bank: Bank, chosen: random.Random) -> tuple[str, Plant]:
     note = ""
     if kind in SURVIVORS:
         phrase, value = chosen.choice(SURVIVOR_PHRASINGS[kind]), chosen.choice(SURVIVORS[kind])
@@ -255,18 +287,22 @@ def _with(
 
 
 def _value(kind: str, note: str, chosen: random.Random) -> str:
-    digits = lambda form: "".join(  # noqa: E731
-        str(chosen.randrange(10)) if each == "#" else each for each in form
-    )
     if kind == "person":
         return _name(note, chosen)
-    if kind == "age":
-        return str(chosen.randrange(90, 103))
     if kind == "identifier":
-        return chosen.choice([_card, _nhs, lambda c: digits("###-##-####"), _code])(chosen)
-    if kind == "ip_address":
-        return ".".join(str(chosen.randrange(1, 255)) for _ in range(4))
-    return _made(kind, chosen, digits)
+        made = (_card(chosen), _nhs(chosen), _digits("###-##-####", chosen), _code(chosen))
+        return chosen.choice(made)
+    plain = {
+        "age": str(chosen.randrange(90, 103)),
+        "place": chosen.choice(TOWNS),
+        "phone": _digits(chosen.choice(PHONES), chosen),
+        "ip_address": ".".join(str(chosen.randrange(1, 255)) for _ in range(4)),
+    }
+    return plain[kind] if kind in plain else _by_faker(kind, chosen)
+
+
+def _digits(form: str, chosen: random.Random) -> str:
+    return "".join(str(chosen.randrange(10)) if each == "#" else each for each in form)
 
 
 def _name(note: str, chosen: random.Random) -> str:
@@ -286,8 +322,8 @@ def _name(note: str, chosen: random.Random) -> str:
     return f"{first} {last}" if chosen.random() < 1 / 3 else first
 
 
-def _provider(locale: str) -> type:
-    return import_module(f"faker.providers.person.{locale}").Provider  # type: ignore[no-any-return]
+def _provider(locale: str) -> Any:
+    return import_module(f"faker.providers.person.{locale}").Provider
 
 
 def _card(chosen: random.Random) -> str:
@@ -312,47 +348,40 @@ def _code(chosen: random.Random) -> str:
     return f"{letters}{chosen.randrange(100000, 999999)}"
 
 
-def _made(kind: str, chosen: random.Random, digits: "object") -> str:
+@cache
+def _faker(locale: str) -> Faker:
+    return Faker(locale)
+
+
+def _by_faker(kind: str, chosen: random.Random) -> str:
     """Make the rest with Faker's American and British providers."""
-    from faker import Faker
-
-    maker = Faker(chosen.choice(("en_US", "en_GB")))
-    maker.seed_instance(chosen.randrange(2**32))
+    american, british = _faker("en_US"), _faker("en_GB")
+    american.seed_instance(chosen.randrange(2**32))
+    british.seed_instance(chosen.randrange(2**32))
+    maker = chosen.choice((american, british))
     day = maker.date_of_birth(minimum_age=18, maximum_age=70)
-    made = {
-        "organisation": lambda: chosen.choice((maker.company(), f"{maker.city()} College")),
-        "place": lambda: chosen.choice(TOWNS),
-        "phone": lambda: digits(chosen.choice(PHONES)),  # type: ignore[operator]
-        "email": maker.ascii_free_email,
-        "url": lambda: chosen.choice((maker.url(), f"{maker.user_name()}.com/me")),
-        "handle": lambda: chosen.choice(("@{}", "u/{}", "{}#4821")).format(maker.user_name()),
-        "address": lambda: chosen.choice(
-            (
-                Faker("en_US").street_address(),
-                f"{chosen.randrange(1, 200)} {maker.last_name()} {chosen.choice(BRITISH_STREETS)}",
-            )
-        ),
-        "postcode": lambda: chosen.choice((Faker("en_GB").postcode(), f"TX {maker.random_number(5, True)}")),
-        "date": lambda: day.strftime(chosen.choice(("%d/%m/%Y", "%d %B %Y", "%B %d, %Y", "%Y-%m-%d"))),
+    street = f"{chosen.randrange(1, 200)} {maker.last_name()} {chosen.choice(BRITISH_STREETS)}"
+    forms = {
+        "organisation": (maker.company(), f"{maker.last_name()} College"),
+        "email": (maker.ascii_free_email(),),
+        "url": (maker.url(), f"{maker.user_name()}.com/me"),
+        "handle": tuple(form.format(maker.user_name()) for form in ("@{}", "u/{}", "{}#4821")),
+        "address": (american.street_address(), street),
+        "postcode": (british.postcode(), f"TX {chosen.randrange(10_000, 99_999)}"),
+        "date": tuple(day.strftime(form) for form in DATES),
     }
-    return str(made[kind]())
+    return str(chosen.choice(forms[kind]))
 
 
+DATES = ("%d/%m/%Y", "%d %B %Y", "%B %d, %Y", "%Y-%m-%d")
 BRITISH_STREETS = ("Street", "Road", "Lane", "Close", "Terrace", "Gardens", "Mews", "Rise", "Drive")
 PHONES = (
     "07### ######", "07#########", "020 7### ####", "0161 ### ####", "+44 7### ######",
     "(415) ###-####", "312-555-####", "+1 202 ### ####", "646.###.####", "555-01##",
 )  # fmt: skip
 TOWNS = (
-    "Walsall Dudley Crewe Kilmarnock Stockport Hexham Penzance Llanelli Ballymena Wrexham Goole Deal "
-    "Boise Tacoma Spokane Dayton Akron Lubbock Chattanooga Mobile Wichita Fargo Yonkers Reading "
-    "Kraków Lagos Pune Nairobi Ghent Utrecht Bologna Nantes Cebu Accra"
+    "Walsall Dudley Crewe Kilmarnock Stockport Hexham Penzance Llanelli Ballymena Wrexham Goole "
+    "Deal Boise Tacoma Spokane Dayton Akron Lubbock Chattanooga Mobile Wichita Fargo Yonkers "
+    "Reading Kraków Lagos Pune Nairobi Ghent Utrecht Bologna Nantes Cebu Accra"
 ).split()
 """Real towns, some of whose names are words too; none was looked at while writing patterns."""
-
-
-def conversations_with(
-    conversations: Sequence[Conversation], bank: Bank, seed: int
-) -> Iterator[tuple[Conversation, tuple[Plant, ...]]]:
-    """Plant in each of several conversations."""
-    return (planted(each, bank, seed) for each in conversations)

@@ -51,8 +51,9 @@ PERSON_CUES = (
     rf"(?<=[a-z,;]\s)(?:with|without)\s(?P<it>{_FULL})",
     rf"\b(?i:me\sand)\s(?P<it>{_FULL})",
     rf"(?<=[a-z,;]\s)(?P<it>{_FULL})(?=\sand\s(?:I|me)\b)",
-    rf"\b(?i:told|asked|texted|rang|phoned|emailed|messaged|married|met|visited|missed|miss|dating"
-    rf"|hugged)\s(?P<it>{_FULL})",
+    rf"\b(?:told|tell|asked|ask|texted|text|rang|ring|phoned|emailed|messaged|married|met|visited|missed"
+    rf"|miss|dating|hugged|blame|forgive|hello\sto)\s(?P<it>{_FULL})",
+    rf"(?<=[a-z,;]\s)(?P<it>{_CAPITAL})(?=['’]s\s(?:got|been|gone|always|not|[a-z]+ing)\b)",
     rf"(?<=[a-z,;]\s)(?P<it>{_FULL})(?=['’]s\s(?i:birthday|wedding|funeral|house|place|mum|mom|dad|flat"
     rf"|room|school|party|death|grave|husband|wife|car|kids|friend|text|email|birth|desk|phone)\b)",
 )
@@ -99,7 +100,11 @@ PLACE_CUES = (
     rf"(?:[a-z]+\s){{0,2}}?(?i:in|to|from|near|outside|around|at|into|is|of)\s(?P<it>{_FULL})",
     rf"\b(?i:i['’]?m|we['’]re|originally|come|comes|came|she['’]s|he['’]s)\s(?i:originally\s)?"
     rf"(?i:from|in|near|outside)\s(?P<it>{_FULL})",
-    rf"(?<=[a-z]\s)(?:in|near|outside)\s(?P<it>{_CAPITAL})(?![\w'’-]|\s{_CAPITAL})",
+    rf"\b(?:[Ii]n|[Nn]ear|[Oo]utside)\s(?P<it>{_FULL})",
+    rf"\b(?i:go|goes|going|gone|went|get|got|come|coming|travel\w*|fl(?:y|ies|ying|ew|ights?)|return\w*"
+    rf"|off|sent|ferry|road)\s(?:\w+\s)?to\s(?P<it>{_FULL})",
+    rf"\bfrom\s{_FULL}\sto\s(?P<it>{_FULL})",
+    rf"\bfrom\s(?P<it>{_FULL})\sto\s{_CAPITAL}",
 )
 """Phrases that a town follows; countries and states may stand."""
 
@@ -144,10 +149,10 @@ def trimmed(text: str, span: Span) -> Span | None:
         del words[0]
     for at, word in enumerate(words):
         low = text[slice(*word)].casefold().strip(".,")
-        if low in SURVIVES and low not in _JOINTS:
+        if low in SURVIVES and low not in JOINTS:
             del words[at:]
             break
-    while words and text[slice(*words[-1])].casefold() in _JOINTS:
+    while words and text[slice(*words[-1])].casefold() in JOINTS:
         del words[-1]
     if not words:
         return None
@@ -156,7 +161,8 @@ def trimmed(text: str, span: Span) -> Span | None:
     return Span(words[0][0], words[-1][1] - cut, span.kind)
 
 
-_JOINTS = frozenset({"and", "of", "the", "for", "&", "at", "de"})
+JOINTS = frozenset({"and", "of", "the", "for", "&", "at", "de"})
+"""Small words inside the names of employers and places."""
 
 
 def without_possessive(word: str) -> str:
@@ -166,14 +172,14 @@ def without_possessive(word: str) -> str:
 
 def _survives(word: str) -> bool:
     low = without_possessive(word.casefold().strip(".,"))
-    return low in SURVIVES or low in _JOINTS
+    return low in SURVIVES or low in JOINTS or low.partition("-")[0] in DAYS
 
 
 def _may_be(kind: Kind, value: str) -> bool:
     """Whether what follows a cue can be what the cue says."""
     low = value.casefold()
     if kind == "place":
-        return low not in large_places()
+        return low not in large_places() and not value.isupper()
     if kind == "organisation":
         return low not in large_places() and not value.isupper() | (len(value) < 3)
     first = value.split(maxsplit=1)[0]
