@@ -62,7 +62,7 @@ def counted(
         worst_case(each).input / (system + text + form)
         for each, text in zip(requests, texts, strict=True)
     ]
-    parts = {
+    parts: dict[str, Sequence[float]] = {
         "prompt": [system],
         "schema": [form],
         "transcript": texts,

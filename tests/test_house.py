@@ -36,6 +36,7 @@ HEAVY = {
     "jinja2",
     "pydantic",
     "anthropic",
+    "openai",
     "fastapi",
     "pandas",
 }

@@ -1,15 +1,19 @@
+import ast
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import annotating
 
+from sottovoce import annotate
 from sottovoce.annotate.prompt import Asking, ask_about, load_prompt, transcript
+from sottovoce.annotate.store import request_of
 from sottovoce.cohort import Window
 from sottovoce.conversations import Message
-from sottovoce.disclosure import disclose
+from sottovoce.disclosure import Disclosed, disclose
 from sottovoce.instruments import INSTRUMENTS, PHQ_9
 
 WHOLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -91,7 +95,22 @@ def test_a_key_and_its_attempt_fit_a_batch():
     assert set(request.idempotency) <= set("0123456789abcdef-")
 
 
-def test_what_may_be_asked_about_is_made_by_the_gate_alone():
-    asking = Asking(load_prompt(PHQ_9), "anthropic:some")
-    with pytest.raises(AttributeError):
-        ask_about(window("one"), asking)
+def test_nothing_makes_a_request_with_a_text_but_from_what_the_gate_let_through():
+    makers = {}
+    for path in Path(annotate.__file__).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(function, ast.FunctionDef) and "Request" in {
+                ast.unparse(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)
+            }:
+                makers[f"{path.stem}.{function.name}"] = [
+                    None if each.annotation is None else ast.unparse(each.annotation)
+                    for each in function.args.args
+                ]
+    assert makers == {
+        "prompt.ask_about": ["Disclosed", "Asking"],
+        "store.request_of": ["Mapping[str, Any]"],  # to keep a batch's result: without a text
+    }
+    kept = {"key": "k", "user_id": "u", "sample": 1, "prompt": "v1", "attempt": 1}
+    assert request_of(kept | {"text": "a chat"}).text == ""
+    with pytest.raises(TypeError):
+        Disclosed(window("one"), "ana", None)
