@@ -1,8 +1,8 @@
 """Made-up names, numbers and addresses, planted in the bundled chats where everybody knows them.
 
-Owns the phrasings, in two banks: those that patterns may be written by, and those held out, which
-nobody looked at while writing patterns. Also what must survive. Every value is made up by Faker or
-here; names come from lists that the patterns have and from lists that they do not have.
+Owns the phrasings, in two banks: those that patterns may be written by, and those held out, whose
+misses nobody looked at while changing patterns. Also what must survive. Every value is made up by
+Faker or here; names come from lists that the patterns have and from lists that they do not have.
 """
 
 import random

@@ -10,6 +10,7 @@ from sottovoce.cohort import (
     assign_folds,
     build_cohort,
     newest_window,
+    real_folds,
     split_people,
     timeline,
     window_before,
@@ -199,3 +200,12 @@ def test_a_message_in_the_last_second_of_the_calendar_has_no_window_after_it():
     last = Message("user", "never", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
     with pytest.raises(DataError, match="end of the calendar"):
         newest_window("ada", [last], EASY)
+
+
+def test_pseudolabels_are_in_no_fold_and_move_nobody_else():
+    users, totals = [f"p{number}" for number in range(12)], np.arange(12.0)
+    alone = assign_folds(users[:8], 4, 0, totals[:8])
+    reported = np.where(np.arange(12) < 8, totals, np.nan)
+    folds = real_folds(users, 4, 0, reported)
+    assert np.array_equal(folds[:8], alone)
+    assert np.array_equal(folds[8:], [-1] * 4)

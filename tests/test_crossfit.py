@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests import tuning
 
 from sottovoce.backbones import load_backbone
-from sottovoce.cohort import assign_folds
+from sottovoce.cohort import assign_folds, real_folds
 from sottovoce.crossfit import trainings, tune
 from sottovoce.errors import DataError
 
@@ -82,3 +84,17 @@ def test_fewer_people_than_folds_is_refused(backbone):
     settings = tuning.settings_for("a-backbone", n_folds=5)
     with pytest.raises(DataError, match="3 people cannot be split into 5 folds"):
         tune(backbone, tuning.examples(backbone), users(3), settings)
+
+
+@pytest.mark.parametrize("calibration", ["cross_fit", "held_out"])
+def test_pseudolabels_are_trained_on_every_time_and_judge_nothing(backbone, calibration):
+    plain = tuning.examples(backbone)
+    pseudo = np.arange(N) % 4 == 3
+    examples = replace(plain, reported=np.where(pseudo, np.nan, plain.totals))
+    settings = tuning.settings_for("a-backbone", calibration=calibration)
+    folds = real_folds(users(), 3, settings.seed, examples.yardstick)
+    assert set(folds[pseudo]) == {-1}
+    for job in trainings(examples, users(), settings, folds, None):
+        assert set(np.flatnonzero(pseudo)) <= set(job.training)
+        assert len(job.validation) >= 1
+        assert len(job.held_out) or job.name == "final"

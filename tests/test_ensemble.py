@@ -24,6 +24,7 @@ from sottovoce.settings import (
     ProbeSettings,
     ScheduleSettings,
 )
+from sottovoce.supervision import Supervision
 
 WINDOWS = tiny.labelled_windows(40)
 TOTALS = np.array([window.total for window in WINDOWS])
@@ -222,7 +223,7 @@ def test_members_that_do_not_share_are_refused_by_name(fits, tiny_qwen):
     refused(first | {"b": gad}, "b estimates another instrument")
     refused(first | {"../b": fits["bert"]}, "no name of a folder")
     part = dataclasses.replace(fits["bert"], rows=fits["bert"].rows[:9])
-    refused(first | {"b": part}, "b has held-out scores of 9 of 40 windows")
+    refused(first | {"b": part}, "b has held-out scores of 9 windows that are not the 40 given")
 
 
 def tuned_on(folder, **changes):
@@ -244,7 +245,10 @@ def test_a_fine_tuned_member_and_a_probe_are_one_ensemble(fits, tiny_bert, tmp_p
 
 def test_a_fine_tuning_that_scored_one_fold_only_is_refused(fits, tiny_bert):
     part = tuned_on(tiny_bert, calibration="held_out")
-    refused({"qwen": fits["qwen"], "part": part}, "part has held-out scores of 10 of 40 windows")
+    refused(
+        {"qwen": fits["qwen"], "part": part},
+        "part has held-out scores of 10 windows that are not the 40 given",
+    )
 
 
 def test_two_folds_are_too_few(tiny_qwen, tiny_bert):
@@ -322,3 +326,23 @@ def test_a_wider_disagreement_widens_the_interval_when_the_record_says_so(fit):
     combination = dataclasses.replace(fit.ensemble.combination, share=0.5, typical=2.0)
     one_mind = combination.distribution(np.array([9.0, 9.0])).residuals
     np.testing.assert_allclose(one_mind, combination.residuals / 2)
+
+
+def test_a_member_that_learnt_from_pseudolabels_joins_one_that_did_not(tiny_qwen):
+    """Its own windows come first, so that both have a score of the same people."""
+    settings = EstimatorSettings(
+        backbone=BackboneSettings(str(tiny_qwen)),
+        probe=ProbeSettings(("mean",), (1, 2), n_folds=4),
+        rendering=Rendering(("user", "assistant"), "turns"),
+    )
+    known = WINDOWS[:30]
+    told = Supervision(pseudo=[number >= 30 for number in range(40)])
+    plain = Estimator.fit(known, settings)
+    more = Estimator.fit(WINDOWS, settings, supervision=told)
+    together = fit_ensemble(known, {"known": plain, "more": more})
+    assert together.held_out.shape == (30,)
+    assert len(together.held_out_estimates(known)) == 30
+    last = Supervision(pseudo=told.pseudo[::-1])
+    turned = Estimator.fit(WINDOWS[::-1], settings, supervision=last)
+    with pytest.raises(DataError, match="held-out scores of 30 windows that are not the 30"):
+        fit_ensemble(known, {"known": plain, "more": turned})

@@ -7,6 +7,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tests import tiny, tuning
 
+from sottovoce import estimator
+from sottovoce.annotations import Annotation
 from sottovoce.artefact import RECORD_FILE, TENSOR_FILE
 from sottovoce.backbones import load_backbone
 from sottovoce.cohort import Window, WindowRules
@@ -340,9 +342,100 @@ def test_a_body_of_a_kind_that_is_not_known_is_refused(saved):
         Estimator.from_pretrained(edited(saved, change))
 
 
-def test_weights_are_for_fine_tuning_only_and_one_a_window(tiny_qwen, tiny_bert):
-    with pytest.raises(DataError, match="a probe counts every window alike"):
-        Estimator.fit(WINDOWS, settings_for(tiny_qwen), supervision=Supervision([1.0] * 40))
-    for weights in ([1.0] * 39, [0.0] * 40, [float("nan")] * 40):
-        with pytest.raises(DataError, match="not one number above 0 for each window"):
-            Estimator.fit(WINDOWS, tuning.settings_for(tiny_bert), supervision=Supervision(weights))
+@pytest.mark.parametrize("weights", [[1.0] * 39, [0.0] * 40, [float("nan")] * 40])
+def test_weights_are_one_a_window_and_above_zero(tiny_qwen, weights):
+    with pytest.raises(DataError, match="not one number above 0 for each window"):
+        Estimator.fit(WINDOWS, settings_for(tiny_qwen), supervision=Supervision(weights))
+
+
+N_REAL = 28
+PSEUDO = [row >= N_REAL for row in range(len(WINDOWS))]
+
+
+def taught(factor=0.5, shift=0.0):
+    """Everybody's own total as target; those from `N_REAL` on are pseudolabels."""
+    targets = [each.total + shift * guess for each, guess in zip(WINDOWS, PSEUDO, strict=True)]
+    weights = [factor if each else 1.0 for each in PSEUDO]
+    return Supervision(weights, PSEUDO, targets=targets)
+
+
+def without_labels():
+    """The people of the pseudolabels, of whom no questionnaire is known."""
+    return [
+        *WINDOWS[:N_REAL],
+        *(dataclasses.replace(each, label=None) for each in WINDOWS[N_REAL:]),
+    ]
+
+
+def body_of(kind, tiny_qwen, tiny_bert):
+    if kind == "probe":
+        return settings_for(tiny_qwen, probe=ProbeSettings(("mean",), (2,)))
+    return tuning.settings_for(tiny_bert, epochs=2)
+
+
+@pytest.mark.parametrize("kind", ["probe", "fine-tuned"])
+def test_pseudolabels_teach_and_are_never_held_out(kind, tiny_qwen, tiny_bert, tmp_path):
+    used = body_of(kind, tiny_qwen, tiny_bert)
+    real = Estimator.fit(WINDOWS[:N_REAL], used)
+    more = Estimator.fit(without_labels(), used, supervision=taught())
+    np.testing.assert_array_equal(more.rows, np.arange(N_REAL))
+    np.testing.assert_array_equal(more.folds, real.folds)
+    assert not np.array_equal(more.held_out, real.held_out)
+    assert len(more.estimator.distribution.residuals) == N_REAL
+    assert len(more.held_out_estimates(without_labels())) == N_REAL
+    assert dict(more.estimator.artefact.training) == {
+        "people": N_REAL,
+        "windows": N_REAL,
+        "pseudolabelled_people": 12,
+        "pseudolabelled_windows": 12,
+    }
+    assert dict(real.estimator.artefact.training) == {"people": N_REAL, "windows": N_REAL}
+    kept = Estimator.from_pretrained(more.estimator.save_pretrained(tmp_path / "model"))
+    assert kept.model_id == more.estimator.model_id
+
+
+def test_a_pseudolabel_of_next_to_no_weight_changes_next_to_nothing(tiny_qwen):
+    used = settings_for(tiny_qwen, probe=ProbeSettings(("mean",), (2,)))
+    # the scale of the features is that of everybody, so that nobody but everybody compares
+    nothing, wrong = (
+        Estimator.fit(without_labels(), used, supervision=taught(1e-9, shift))
+        for shift in (0.0, 20.0)
+    )
+    loud = Estimator.fit(without_labels(), used, supervision=taught(1.0, 20.0))
+    np.testing.assert_allclose(nothing.held_out, wrong.held_out, atol=1e-4)
+    assert np.abs(nothing.held_out - loud.held_out).mean() > 1
+
+
+def test_training_aims_at_the_targets_and_is_judged_by_the_questionnaires(tiny_qwen):
+    used = settings_for(tiny_qwen, probe=ProbeSettings(("mean",), (2,)))
+    higher = [min(each.total + 3, 27) for each in WINDOWS]
+    fit = Estimator.fit(WINDOWS, used, supervision=Supervision(targets=higher))
+    residuals = np.sort([each.total for each in WINDOWS] - fit.held_out)
+    np.testing.assert_allclose(fit.estimator.distribution.residuals, residuals)
+    assert -4 < residuals.mean() < -2
+
+
+def test_a_pseudolabel_takes_its_items_from_the_annotation(tiny_qwen, tiny_bert, monkeypatch):
+    seen = []
+    real = estimator.tune
+
+    def watched(backbone, examples, *rest):
+        seen.append(examples)
+        return real(backbone, examples, *rest)
+
+    monkeypatch.setattr(estimator, "tune", watched)
+    items = (0.5, 2.0, 0.0, 1.0, 0.0, 3.0, 1.5, 0.0, 0.0)
+    said = Annotation(WINDOWS[N_REAL].user_id, "reader", items, 8.0, 2.0)
+    told = dataclasses.replace(taught(), annotations={said.user_id: said})
+    used = tuning.settings_for(tiny_bert, epochs=1, head=HeadSettings(outputs="both"))
+    Estimator.fit(without_labels(), used, supervision=told)
+    (examples,) = seen
+    np.testing.assert_array_equal(examples.items[N_REAL], items)
+    assert np.isnan(examples.items[N_REAL + 1 :]).all()
+    np.testing.assert_array_equal(examples.is_pseudo, PSEUDO)
+
+
+def test_training_without_any_questionnaire_is_refused(tiny_qwen):
+    nobody = Supervision(pseudo=[True] * 40)
+    with pytest.raises(DataError, match="no label was given by a person"):
+        Estimator.fit(WINDOWS, settings_for(tiny_qwen), supervision=nobody)

@@ -27,6 +27,10 @@ PARAMETERS = 6
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 PICKLED = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 HEAVY = {
+    "faker",
+    "phonenumbers",
+    "presidio_analyzer",
+    "spacy",
     "torch",
     "transformers",
     "sklearn",

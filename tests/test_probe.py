@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from sottovoce.probe import PENALTIES, Probe, ProbeSearch, _leave_fold_out, fit_probe
+from sottovoce.probe import PENALTIES, Lesson, Probe, ProbeSearch, _leave_fold_out, fit_probe
 
 ONE = ProbeSearch((0.3,), n_averaged=1)
 
@@ -30,13 +30,69 @@ def made_up(n=60, width=24, seed=0, noise=1.0):
 def test_closed_form_equals_refitting_without_each_fold(n, width, penalty, n_folds, seed):
     states, totals, _ = made_up(n, width, seed)
     folds = np.arange(n) % n_folds
-    ((_, held_out),) = _leave_fold_out(states, totals, folds, [penalty])
+    ((_, held_out),) = _leave_fold_out(states, Lesson(totals, np.ones(n)), folds, [penalty])
     wide = states.astype(np.float64)
     standard = (wide - wide.mean(0)) / wide.std(0)
     for fold in range(n_folds):
         inside = folds == fold
         ridge = Ridge(alpha=penalty * width).fit(standard[~inside], totals[~inside])
         np.testing.assert_allclose(held_out[inside], ridge.predict(standard[inside]), atol=1e-6)
+
+
+@given(st.integers(14, 60), st.integers(2, 90), st.sampled_from(PENALTIES), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_weighted_closed_form_equals_refitting_with_the_pseudolabels_always_in(
+    n, width, penalty, seed
+):
+    states, totals, _ = made_up(n, width, seed)
+    weights = np.random.default_rng(seed).uniform(0.05, 2, n)
+    folds = np.arange(n) % 4 - 1
+    ((_, held_out),) = _leave_fold_out(states, Lesson(totals, weights), folds, [penalty])
+    wide = states.astype(np.float64)
+    standard = (wide - wide.mean(0)) / wide.std(0)
+    assert np.isnan(held_out[folds < 0]).all()
+    for fold in range(3):
+        inside = folds == fold
+        ridge = Ridge(alpha=penalty * width)
+        ridge.fit(standard[~inside], totals[~inside], sample_weight=weights[~inside])
+        np.testing.assert_allclose(held_out[inside], ridge.predict(standard[inside]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "width"), [(60, 24), (24, 60)])
+def test_the_weighted_probe_is_scikit_learns_weighted_ridge(n, width):
+    states, totals, folds = made_up(n, width)
+    weights = np.random.default_rng(1).uniform(0.05, 2, n)
+    lesson = Lesson(totals + 1, weights)
+    read = {"mean": states[:, None]}
+    fitted = fit_probe(read, [7], totals, folds, ProbeSearch((0.3,)), lesson)
+    wide = states.astype(np.float64)
+    standard = (wide - wide.mean(0)) / wide.std(0)
+    ridge = Ridge(alpha=0.3 * width).fit(standard, totals + 1, sample_weight=weights)
+    scores = fitted.probe.points(read, [7])
+    np.testing.assert_allclose(scores, ridge.predict(standard), atol=1e-6)
+
+
+def test_counting_each_window_once_is_bit_for_bit_the_same_as_saying_nothing():
+    states, totals, folds = made_up()
+    read = {"mean": np.stack([states, states[::-1]], axis=1)}
+    plain = fit_probe(read, [0, 1], totals, folds, ProbeSearch())
+    counted = fit_probe(read, [0, 1], totals, folds, ProbeSearch(), Lesson(totals, np.ones(60)))
+    np.testing.assert_array_equal(plain.held_out, counted.held_out)
+    np.testing.assert_array_equal(plain.probe.weights, counted.probe.weights)
+
+
+def test_the_errors_of_pseudolabels_choose_nothing():
+    states, totals, folds = made_up(noise=0.1)
+    folds[:20] = -1
+    noise = np.random.default_rng(1).normal(size=states.shape).astype(np.float32)
+    read = {"mean": np.stack([noise, states], axis=1)}
+    search = ProbeSearch(n_averaged=1)
+    reported = np.where(folds < 0, np.nan, totals)
+    fitted = fit_probe(read, [3, 5], reported, folds, search, Lesson(totals, np.ones(60)))
+    (choice,) = fitted.probe.choices
+    assert choice.layer == 5
+    assert np.isfinite(list(fitted.errors.values())).all()
+    np.testing.assert_array_equal(np.isnan(fitted.held_out), folds < 0)
 
 
 @pytest.mark.parametrize(("n", "width"), [(60, 24), (24, 60)])

@@ -16,7 +16,7 @@ from sottovoce.roster import Roster, read_any
 from sottovoce.settings import EstimatorSettings, FinetuneSettings, LoraSettings
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
-EVERY = sorted(SHIPPED.glob("*.yaml"))
+EVERY = sorted(path for path in SHIPPED.glob("*.yaml") if not path.stem.startswith("self-train"))
 METHODS = {"probe": None, "lora": "lora", "qlora": "lora", "full": "full"}
 
 

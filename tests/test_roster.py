@@ -109,9 +109,7 @@ def test_one_member_is_no_ensemble_and_an_ensemble_no_member(tmp_path):
     raw = yaml.safe_load(path.read_text())
     raw["ensemble"]["members"].append(path.name)
     path.write_text(yaml.safe_dump(raw))
-    assert "ensemble.members.2: is an ensemble itself; name recipes" in recipes.refused(
-        read_any, path
-    )
+    assert "ensemble.members.2: has members itself; name recipes" in recipes.refused(read_any, path)
 
 
 def test_members_are_found_from_the_recipe_s_own_folder(tmp_path):
@@ -151,3 +149,9 @@ def test_whatever_is_written_is_an_ensemble_or_one_sentence(tmp_path_factory, se
         assert re.match(r".*: (one mistake|\d+ mistakes): \S", sentence)
         return
     assert len(found.members) >= 2
+
+
+def test_a_self_training_s_recipe_is_sent_to_its_command(tmp_path):
+    path = tmp_path / "self.yaml"
+    path.write_text("name: a\nself_training: {}\n", "utf-8")
+    assert recipes.refused(read_any, path).endswith("run sottovoce self-train")

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from sottovoce.cohort import Window
+from sottovoce.conversations import QuestionnaireResponse
 from sottovoce.errors import DataError
 from sottovoce.supervision import NONE, Supervision
 
@@ -37,3 +39,18 @@ def test_nobody_has_labels_of_both_kinds():
     with pytest.raises(DataError, match="1 people have labels of both kinds"):
         Supervision(pseudo=[False, False, False, True]).check(twice)
     Supervision(pseudo=[True, False, False, True]).check(twice)
+
+
+def test_targets_are_one_a_window_and_numbers():
+    for targets in ([1.0], [1.0, 2.0, float("nan")]):
+        with pytest.raises(DataError, match="not one number for each window"):
+            Supervision(targets=targets).check(WINDOWS)
+
+
+def test_a_pseudolabel_is_aimed_at_and_is_nothing_that_was_reported():
+    told = Supervision(pseudo=[False, True, False], targets=[4.5, 6.0, 2.0])
+    said = QuestionnaireResponse("a", "phq-9", NOON, 5.0)
+    windows = [replace(each, label=said) for each in WINDOWS[:1]] * 3
+    assert np.array_equal(told.aims(windows), [4.5, 6.0, 2.0])
+    assert np.array_equal(told.reported(windows), [5.0, np.nan, 5.0], equal_nan=True)
+    assert np.array_equal(NONE.aims(windows), [5.0, 5.0, 5.0])

@@ -291,6 +291,29 @@ def assign_folds(
     return np.array([fold_of[user] for user in users], dtype=np.int64)
 
 
+def real_folds(
+    users: Sequence[str], n_folds: int, seed: int, reported: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Assign the people who reported a total to folds (`assign_folds`); the others to none.
+
+    Parameters
+    ----------
+    users, n_folds, seed
+        As for `assign_folds`.
+    reported
+        Points of each row, shape (n,), NaN where the label is a pseudolabel.
+
+    Returns
+    -------
+    array of int, shape (n,)
+        -1 for a pseudolabel; the folds of the others do not depend on whether it is there.
+    """
+    real = np.flatnonzero(~np.isnan(reported))
+    folds = np.full(len(users), -1, dtype=np.int64)
+    folds[real] = assign_folds([users[int(row)] for row in real], n_folds, seed, reported[real])
+    return folds
+
+
 def split_people(
     users: Iterable[str], shares: Mapping[str, float], seed: int
 ) -> dict[str, frozenset[str]]:

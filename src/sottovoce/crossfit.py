@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sottovoce.backbones import Backbone
-from sottovoce.cohort import assign_folds
+from sottovoce.cohort import assign_folds, real_folds
 from sottovoce.finetune import finetune
 from sottovoce.instruments import instrument
 from sottovoce.jobs import Examples, Job, Rows
@@ -57,6 +57,8 @@ def tune(
 ) -> Tuning:
     """Train as the settings say, and score people that a training had not seen.
 
+    Windows with a pseudolabel are trained on every time; they stop no training and are not scored.
+
     Parameters
     ----------
     backbone
@@ -82,7 +84,7 @@ def tune(
     """
     used = settings.finetune
     assert used is not None
-    folds = assign_folds(users, used.n_folds, settings.seed, examples.totals)
+    folds = real_folds(users, used.n_folds, settings.seed, examples.yardstick)
     jobs = trainings(examples, users, settings, folds, checkpoints)
     measured = instrument(settings.instrument)
     held_out = np.empty(len(users))
@@ -98,7 +100,7 @@ def tune(
     if used.calibration == "held_out":  # one training saw none of them: any folds are honest
         own = [users[row] for row in rows]
         n_folds = min(used.n_folds, len(set(own)))
-        apart = assign_folds(own, n_folds, settings.seed, examples.totals[rows])
+        apart = assign_folds(own, n_folds, settings.seed, examples.yardstick[rows])
     else:
         apart = folds[rows]
     return Tuning(tuned.body, rows, held_out[rows], apart, tuple(history))
@@ -129,11 +131,12 @@ def trainings(
     settings, checkpoints
         As for `tune`.
     folds
-        Fold of each example, shape (n,).
+        Fold of each example, shape (n,), -1 for a pseudolabel.
     """
     used = settings.finetune
     assert used is not None
-    left_out: list[tuple[str, npt.NDArray[np.bool_]]] = [("final", folds < 0)]
+    nobody = np.zeros(len(folds), np.bool_)
+    left_out: list[tuple[str, npt.NDArray[np.bool_]]] = [("final", nobody)]
     if used.calibration == "held_out":
         left_out = [("final", folds == 0)]
     else:
@@ -180,6 +183,8 @@ def validation_rows(
     if settings.validation_share == 0:
         return np.zeros(len(rows), np.bool_)
     own = [users[row] for row in rows]
-    parts = min(round(1 / settings.validation_share), len(set(own)))
+    reported = examples.yardstick[rows]
+    real = {user for user, total in zip(own, reported, strict=True) if not np.isnan(total)}
+    parts = min(round(1 / settings.validation_share), len(real))
     # another seed than the folds', or the validation people would be one of the folds again
-    return np.equal(assign_folds(own, parts, seed + 1, examples.totals[rows]), 0)
+    return np.equal(real_folds(own, parts, seed + 1, reported), 0)

@@ -214,12 +214,15 @@ def fit_ensemble(
     weighting: Weighting = "learnt",
     coverage: float | None = None,
 ) -> EnsembleFit:
-    """Make an ensemble of estimators that were fitted on the same windows and folds.
+    """Make an ensemble of estimators that were fitted on the same people and folds.
+
+    A member may have been fitted on pseudolabels, too, whose windows came after the others: of
+    them there is no honest error, and neither weights nor widths rest on them.
 
     Parameters
     ----------
     windows
-        Those that every member was fitted on, in the same order.
+        Those with a questionnaire, on which every member was fitted, in the same order.
     fits
         What `Estimator.fit` gave, by name of the member.
     weighting
@@ -354,10 +357,10 @@ def _refuse_stranger(name: str, fit: Fit, first: Fit, n_windows: int) -> None:
         refuse("estimates another instrument than the first", "train it for the same one")
     if fit.estimator.rules != first.estimator.rules:
         refuse("has other window rules than the first", "train it with the same ones")
-    if len(fit.rows) != n_windows:
+    if not np.array_equal(fit.rows, np.arange(n_windows)):
         refuse(
-            f"has held-out scores of {len(fit.rows)} of {n_windows} windows",
-            "train it on these windows, and a fine-tuning with calibration cross_fit",
+            f"has held-out scores of {len(fit.rows)} windows that are not the {n_windows} given",
+            "train it on these windows first, and a fine-tuning with calibration cross_fit",
         )
     if not np.array_equal(fit.folds, first.folds):
         refuse("has other folds of people than the first", "train it with the same seed and folds")

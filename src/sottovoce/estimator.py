@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sottovoce.artefact import Artefact, read_artefact, refuse_mismatch, write_artefact
 from sottovoce.backbones import Backbone, load_backbone
 from sottovoce.body import Body
-from sottovoce.cohort import Window, WindowRules, assign_folds
+from sottovoce.cohort import Window, WindowRules, real_folds
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.crossfit import tune
 from sottovoce.errors import DataError, ModelError
@@ -28,7 +28,7 @@ from sottovoce.instruments import Instrument, instrument
 from sottovoce.jobs import Examples
 from sottovoce.model_input import ModelInput, Renderer, tokenizer_fingerprint
 from sottovoce.parallel import new_mesh, world
-from sottovoce.probe import FittedProbe, fit_probe
+from sottovoce.probe import FittedProbe, Lesson, fit_probe
 from sottovoce.progress import Advance, silent
 from sottovoce.scorer import Reading, Scorer
 from sottovoce.settings import BackboneSettings, EstimatorSettings
@@ -51,8 +51,8 @@ class Fit:
     estimator
         Ready to score.
     rows
-        Training windows that have a held-out score, shape (m,); all of them, unless a
-        fine-tuning left out one fold only.
+        Training windows that have a held-out score, shape (m,); all that have a questionnaire,
+        unless a fine-tuning left out one fold only. Never one with a pseudolabel.
     held_out
         Score of each of them by a training that did not hold the person, points, shape (m,).
     folds
@@ -169,10 +169,14 @@ class Estimator(Scorer):
     ) -> Fit:
         """Train on labelled windows.
 
+        Windows with a pseudolabel are in every training and in no fold: held-out scores, the
+        predictive distribution and every choice are of people with a questionnaire.
+
         Parameters
         ----------
         windows
-            Each with a label that has a total and no reason against it.
+            Each with no reason against it, and a label that has a total; a pseudolabel may stand
+            in `supervision.targets` instead.
         settings
             Defaults are those of `EstimatorSettings`.
         backbone
@@ -187,8 +191,8 @@ class Estimator(Scorer):
         Raises
         ------
         DataError
-            If a window may not be used, there are fewer people than folds, or weights are given
-            that cannot be used.
+            If a window may not be used, there are fewer people than folds, or the supervision
+            does not fit the windows.
         ModelError
             If the backbone cannot be used, a layer or LoRA target asked for does not exist, or a
             training diverges.
@@ -196,15 +200,15 @@ class Estimator(Scorer):
         settings = settings or EstimatorSettings()
         _refuse_unusable(windows)
         supervision.check(windows)
-        _refuse_weights(supervision, settings)
-        backbone = backbone or _load_to_train(settings)
+        backbone = backbone or load_to_train(settings)
         if settings.finetune is not None:
             inputs, dropped = _rendered(windows, backbone, settings)
             examples = _examples(windows, inputs, settings, supervision)
             users = [window.user_id for window in windows]
             tuning = tune(backbone, examples, users, settings, checkpoints, advance)
-            residuals = examples.totals[tuning.rows] - tuning.held_out
-            artefact = _artefact(windows, settings, backbone, tuning.body, residuals)
+            residuals = examples.yardstick[tuning.rows] - tuning.held_out
+            pseudo = examples.is_pseudo
+            artefact = _artefact(windows, pseudo, settings, backbone, tuning.body, residuals)
             estimator = cls(artefact)
             found = (tuning.rows, tuning.held_out, tuning.folds)
             return Fit(estimator, *found, history=tuning.history, dropped=dropped)
@@ -216,7 +220,7 @@ class Estimator(Scorer):
             )
         inputs, dropped = _rendered(windows, backbone, settings)
         features = pooled_states(backbone, inputs, layers, settings.probe.poolings, advance)
-        fit = cls.fit_features(windows, features, layers, settings, backbone)
+        fit = cls.fit_features(windows, features, layers, settings, backbone, supervision)
         return replace(fit, dropped=dropped)
 
     @classmethod
@@ -227,16 +231,19 @@ class Estimator(Scorer):
         layers: Sequence[int],
         settings: EstimatorSettings,
         backbone: Backbone,
+        supervision: Supervision = NONE,
     ) -> Fit:
         """Train on pooled states that were read before (`pooled_states`), as `fit` does."""
-        totals = np.array([window.total for window in windows])
+        totals, used = supervision.reported(windows), instrument(settings.instrument)
         users = [window.user_id for window in windows]
-        folds = assign_folds(users, settings.probe.n_folds, settings.seed, totals)
-        fitted = fit_probe(features, layers, totals, folds, settings.probe.search)
-        used = instrument(settings.instrument)
-        held_out = np.clip(fitted.held_out, used.minimum, used.maximum)
-        artefact = _artefact(windows, settings, backbone, fitted.probe, totals - held_out)
-        return Fit(cls(artefact, backbone), np.arange(len(totals)), held_out, folds, fitted)
+        folds = real_folds(users, settings.probe.n_folds, settings.seed, totals)
+        lesson = Lesson(supervision.aims(windows), supervision.counts(len(windows)))
+        fitted = fit_probe(features, layers, totals, folds, settings.probe.search, lesson)
+        rows = np.flatnonzero(folds >= 0)
+        held_out = np.clip(fitted.held_out[rows], used.minimum, used.maximum)
+        residuals, pseudo = totals[rows] - held_out, folds < 0
+        artefact = _artefact(windows, pseudo, settings, backbone, fitted.probe, residuals)
+        return Fit(cls(artefact, backbone), rows, held_out, folds[rows], fitted)
 
     def read(self, windows: Sequence[Window]) -> list[Reading]:
         """Render each window; what turns into no text of the person is given that reason."""
@@ -330,7 +337,7 @@ def _load(settings: BackboneSettings, **changes: Any) -> Backbone:
     )
 
 
-def _load_to_train(settings: EstimatorSettings) -> Backbone:
+def load_to_train(settings: EstimatorSettings) -> Backbone:
     """Load the backbone, several processes one after the other, shared out if so is wanted."""
     used, here = settings.finetune, world()
     mesh = new_mesh() if used is not None and used.sharding == "fsdp" else None
@@ -359,15 +366,25 @@ def _examples(
 ) -> Examples:
     n_items = len(instrument(settings.instrument).items)
     items = np.full((len(windows), n_items), np.nan)
+    pseudo = supervision.is_pseudo(len(windows))
     for row, window in enumerate(windows):
-        if window.label is not None and window.label.items is not None:
+        if pseudo[row]:
+            annotation = supervision.annotations.get(window.user_id)
+            items[row] = np.nan if annotation is None else annotation.items
+        elif window.label is not None and window.label.items is not None:
             items[row] = [np.nan if each is None else each for each in window.label.items]
-    totals = np.array([window.total for window in windows], dtype=np.float64)
-    return Examples(inputs, totals, items, supervision.counts(len(windows)))
+    return Examples(
+        inputs,
+        supervision.aims(windows),
+        items,
+        supervision.counts(len(windows)),
+        reported=supervision.reported(windows),
+    )
 
 
 def _artefact(
     windows: Sequence[Window],
+    pseudo: npt.NDArray[np.bool_],
     settings: EstimatorSettings,
     backbone: Backbone,
     body: Body,
@@ -382,13 +399,21 @@ def _artefact(
             "tokenizer": tokenizer_fingerprint(backbone.tokenizer),
             "rendering": settings.rendering.fingerprint,
         },
-        {"people": len({window.user_id for window in windows}), "windows": len(windows)},
+        _counted(windows, pseudo),
     )
 
 
-def _refuse_weights(supervision: Supervision, settings: EstimatorSettings) -> None:
-    if settings.finetune is None and supervision.weights is not None:
-        raise DataError("a probe counts every window alike", field="weights", fix="leave them out")
+def _counted(windows: Sequence[Window], pseudo: npt.NDArray[np.bool_]) -> dict[str, int]:
+    """Say how many people and windows were trained on; those with pseudolabels apart, if any."""
+    real = [window.user_id for window, each in zip(windows, pseudo, strict=True) if not each]
+    counts = {"people": len(set(real)), "windows": len(real)}
+    if pseudo.any():
+        guessed = {window.user_id for window in windows} - set(real)
+        counts |= {
+            "pseudolabelled_people": len(guessed),
+            "pseudolabelled_windows": int(pseudo.sum()),
+        }
+    return counts
 
 
 def _refuse_unusable(windows: Sequence[Window]) -> None:

@@ -31,7 +31,7 @@ from sottovoce.instruments import Instrument
 from sottovoce.jobs import Array, Examples, Job, Rows, identity
 from sottovoce.lower import ReadOnce
 from sottovoce.parallel import is_piece, world
-from sottovoce.probe import ProbeSearch, fit_probe
+from sottovoce.probe import Lesson, ProbeSearch, fit_probe
 from sottovoce.progress import Advance, silent
 from sottovoce.randomness import masks_apart, own_randomness, random_states, set_random_states
 from sottovoce.settings import FinetuneSettings
@@ -195,7 +195,8 @@ class _Training:
         """Standardise the states and let the head be a ridge regression on them.
 
         It is the first candidate: where validation says that training makes it worse, it is
-        kept. The folds that choose its penalty are of windows: nothing is measured on them.
+        kept. The folds that choose its penalty are of windows: nothing is measured on them, and
+        none of them is a pseudolabel.
         """
         import torch
 
@@ -203,9 +204,12 @@ class _Training:
         self.backbone.model.eval()
         inputs = [self.examples.inputs[row] for row in rows]
         states = self.reader.states(self.backbone, inputs)
-        totals, folds = self.examples.totals[rows], np.arange(len(rows)) % N_PENALTY_FOLDS
+        totals, pseudo = self.examples.yardstick[rows], self.examples.is_pseudo[rows]
+        folds = np.full(len(rows), -1)
+        folds[~pseudo] = np.arange((~pseudo).sum()) % N_PENALTY_FOLDS
+        lesson = Lesson(self.examples.totals[rows], self.examples.weights[rows])
         search = ProbeSearch(n_averaged=1)
-        probe = fit_probe({"mean": states[:, None]}, [0], totals, folds, search).probe
+        probe = fit_probe({"mean": states[:, None]}, [0], totals, folds, search, lesson).probe
         centre = states.mean(0, dtype=np.float64)
         spread = np.maximum(states.std(0, dtype=np.float64), LEAST_SPREAD)
         offset = probe.intercepts[0] + centre @ probe.weights[0] - self.head.mean
@@ -298,7 +302,7 @@ class _Training:
         rows = self.job.validation
         if not len(rows):
             return None
-        return float(np.abs(self.scores(rows) - self.examples.totals[rows]).mean())
+        return float(np.abs(self.scores(rows) - self.examples.yardstick[rows]).mean())
 
     def scores(self, rows: Rows) -> Array:
         """Score rows by the weights as they are, within the instrument's range."""

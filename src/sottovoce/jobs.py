@@ -33,7 +33,7 @@ class Examples:
     inputs
         Length n.
     totals
-        Points, shape (n,).
+        What is trained towards, points, shape (n,).
     items
         Points, shape (n, n_items), NaN where not known.
     weights
@@ -41,6 +41,9 @@ class Examples:
     lower
         What the frozen blocks of the backbone made of the inputs, shared by its trainings; one
         backbone only. Filled by training, empty where no block is frozen.
+    reported
+        What people reported, points, shape (n,), NaN where the label is a pseudolabel: errors
+        are measured against it, and a pseudolabel is trained on always. None: the totals.
     """
 
     inputs: Sequence[ModelInput]
@@ -48,6 +51,17 @@ class Examples:
     items: Array
     weights: Array
     lower: States = field(default_factory=dict)
+    reported: Array | None = None
+
+    @property
+    def yardstick(self) -> Array:
+        """What errors are measured against, points, shape (n,), NaN for a pseudolabel."""
+        return self.totals if self.reported is None else self.reported
+
+    @property
+    def is_pseudo(self) -> npt.NDArray[np.bool_]:
+        """Which labels no person gave, shape (n,)."""
+        return np.isnan(self.yardstick)
 
     def weighed(self, instrument: Instrument, rows: Rows) -> "Examples":
         """Let rare totals among the rows count more; the other rows' labels are not looked at."""
@@ -98,7 +112,8 @@ def identity(
     settings = replace(settings, sharding="none")
     digest = hashlib.sha256(json.dumps([asdict(settings), asdict(head)]).encode())
     digest.update(f"{fingerprint} {job.name} {job.seed}".encode())
-    for each in (examples.totals, examples.items, examples.weights, job.training, job.validation):
+    of_rows = (examples.totals, examples.yardstick, examples.items, examples.weights)
+    for each in (*of_rows, job.training, job.validation):
         digest.update(f"{each.shape}".encode())
         digest.update(each.tobytes())
     for rendered in examples.inputs:

@@ -29,7 +29,7 @@ risk language needs a separate, faster path.
 {parts}
 
 ## Trained on
-{people} people, {windows} windows.{simulated_note}
+{people} people, {windows} windows.{guessed}{simulated_note}
 
 ## Out-of-fold results
 Each person was scored by {scored_by}.
@@ -49,6 +49,8 @@ under-stated. Depends on how much a person lets on.
 """
 
 _SIMULATED = " **Simulated people; never evidence of clinical accuracy.**"
+
+_GUESSED = " {} more people by pseudolabels; no error below is of them."
 
 _FORMS = {
     "probe": "in its smallest\nform: a frozen backbone and a linear probe, not the study's "
@@ -87,8 +89,9 @@ def write_model_card(
 ) -> None:
     """Write the card of an estimator or an ensemble, with its out-of-fold evaluation."""
     used = model.instrument
-    first = next(iter(model.members.values())) if isinstance(model, Ensemble) else model
-    training = first.artefact.training  # members are trained on the same people
+    members = list(model.members.values()) if isinstance(model, Ensemble) else [model]
+    training = members[0].artefact.training  # members share the people with a questionnaire
+    guessed = max(each.artefact.training.get("pseudolabelled_people", 0) for each in members)
     kind = _ensemble(model) if isinstance(model, Ensemble) else _estimator(model)
     text = _CARD.format(
         instrument=used.key,
@@ -101,6 +104,7 @@ def write_model_card(
         coverage=model.coverage,
         people=training["people"],
         windows=training["windows"],
+        guessed=_GUESSED.format(guessed) if guessed else "",
         simulated_note=_SIMULATED if simulated else "",
         rows="\n".join(f"| {key} | {each.text()} |" for key, each in evaluation.figures.items()),
         **asdict(kind),

@@ -162,6 +162,22 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """What the regressions are fitted to, where it is not simply each total, counted once.
+
+    Parameters
+    ----------
+    targets
+        Points, shape (n,).
+    weights
+        How much each window counts, above 0, shape (n,).
+    """
+
+    targets: Array
+    weights: Array
+
+
+@dataclass(frozen=True, slots=True)
 class FittedProbe:
     """A probe and what the folds said.
 
@@ -171,7 +187,7 @@ class FittedProbe:
         Fitted on every window, by the choice of all folds.
     held_out
         Score of each window by a probe that saw nobody of its fold, neither in fitting nor in
-        choosing; points, shape (n,).
+        choosing; points, shape (n,), NaN for a window of no fold.
     errors
         Mean absolute out-of-fold error of each candidate, in points.
     """
@@ -187,6 +203,7 @@ def fit_probe(
     totals: Array,
     folds: npt.NDArray[np.int64],
     search: ProbeSearch,
+    lesson: Lesson | None = None,
 ) -> FittedProbe:
     """Choose pooling, layer and penalty by cross-validation over people, then fit.
 
@@ -197,11 +214,14 @@ def fit_probe(
     layers
         Which layers the second axis holds.
     totals
-        Questionnaire totals in points, shape (n,).
+        Questionnaire totals in points, shape (n,); not looked at where the fold is -1.
     folds
-        Fold of each window, shape (n,); a person's windows share one.
+        Fold of each window, shape (n,); a person's windows share one. A window of fold -1 is
+        fitted on always: it is never held out, and its error chooses nothing.
     search
         Penalties to try, and how many of the best candidates are averaged.
+    lesson
+        What is fitted; None fits the totals, each counted once.
 
     Returns
     -------
@@ -210,29 +230,33 @@ def fit_probe(
     Notes
     -----
     A ridge fit is a linear smoother, so its prediction for a left-out fold F follows from the fit
-    on everybody: ``y_F - (I - H_FF)^-1 (y_F - (H y)_F)``. One eigendecomposition per pooling and
-    layer serves all folds and penalties. Features are standardised over all windows, without
-    their labels. For each fold the choice is made anew on the errors of the other folds, so that
-    the held-out scores do not flatter the choice.
+    on everybody: ``y_F - (I - H_FF)^-1 (y_F - (H y)_F)``; with weights, y and H are those of rows
+    times the root of their weight. One eigendecomposition per pooling and layer serves all folds
+    and penalties. Features are scaled over all windows, each counted once, without their labels,
+    and centred at the weighted mean. For each fold the choice is made anew on the errors of the
+    other folds, so that the held-out scores do not flatter the choice.
     """
+    lesson = lesson or Lesson(totals, np.ones(len(totals)))
+    asked = folds >= 0
     choices: list[Choice] = []
     rows: list[Array] = []
     for pooling, states in features.items():
         for index, layer in enumerate(layers):
-            tried = _leave_fold_out(states[:, index], totals, folds, search.penalties)
+            tried = _leave_fold_out(states[:, index], lesson, folds, search.penalties)
             for penalty, scores in tried:
                 choices.append(Choice(pooling, layer, penalty))
                 rows.append(scores)
     predictions = np.array(rows)
     absolute = np.abs(predictions - totals)
-    held_out = np.empty_like(totals)
-    for fold in np.unique(folds):
+    held_out = np.full(len(totals), np.nan)
+    for fold in np.unique(folds[asked]):
         inside = folds == fold
-        best = _best(absolute[:, ~inside], search.n_averaged)
+        best = _best(absolute[:, asked & ~inside], search.n_averaged)
         held_out[inside] = predictions[np.ix_(best, inside)].mean(axis=0)
+    absolute = absolute[:, asked]
     chosen = [choices[index] for index in _best(absolute, search.n_averaged)]
     fits = [
-        _fit(choice, features[choice.pooling][:, list(layers).index(choice.layer)], totals)
+        _fit(choice, features[choice.pooling][:, list(layers).index(choice.layer)], lesson)
         for choice in chosen
     ]
     probe = Probe(
@@ -251,23 +275,26 @@ def _best(absolute: Array, count: int) -> npt.NDArray[np.int64]:
 
 def _leave_fold_out(
     states: npt.NDArray[np.float32],
-    totals: Array,
+    lesson: Lesson,
     folds: npt.NDArray[np.int64],
     penalties: Sequence[float],
 ) -> Iterator[tuple[float, Array]]:
-    mean, scale = _moments(states)
-    basis, eigenvalues = _spectrum((states - mean) / scale)
-    n, width = states.shape
+    mean, scale = _moments(states, lesson.weights)
+    root, width = np.sqrt(lesson.weights), states.shape[1]
+    basis, eigenvalues = _spectrum(root[:, None] * ((states - mean) / scale))
+    targets = root * lesson.targets
+    level = root * np.average(lesson.targets, weights=lesson.weights)
     for penalty in penalties:
         shrink = eigenvalues / (eigenvalues + penalty * width)
-        fitted = totals.mean() + basis @ (shrink * (basis.T @ totals))
-        held_out = np.empty(n)
-        for fold in np.unique(folds):
+        fitted = level + basis @ (shrink * (basis.T @ targets))
+        held_out = np.full(len(targets), np.nan)
+        for fold in np.unique(folds[folds >= 0]):
             rows = np.flatnonzero(folds == fold)
             part = basis[rows]
-            hat = 1 / n + (part * shrink) @ part.T
-            residual = np.linalg.solve(np.eye(len(rows)) - hat, totals[rows] - fitted[rows])
-            held_out[rows] = totals[rows] - residual
+            intercept = np.outer(root[rows], root[rows]) / lesson.weights.sum()
+            hat = intercept + (part * shrink) @ part.T
+            residual = np.linalg.solve(np.eye(len(rows)) - hat, targets[rows] - fitted[rows])
+            held_out[rows] = lesson.targets[rows] - residual / root[rows]
         yield penalty, held_out
 
 
@@ -284,19 +311,20 @@ def _spectrum(centred: Array) -> tuple[Array, Array]:
     return basis, np.maximum(eigenvalues, 0.0)
 
 
-def _fit(choice: Choice, states: npt.NDArray[np.float32], totals: Array) -> tuple[Array, float]:
+def _fit(choice: Choice, states: npt.NDArray[np.float32], lesson: Lesson) -> tuple[Array, float]:
     """Fit ridge on standardised features; give weights and intercept for unscaled ones."""
-    mean, scale = _moments(states)
-    centred = (states - mean) / scale
+    mean, scale = _moments(states, lesson.weights)
+    root = np.sqrt(lesson.weights)
+    centred = root[:, None] * ((states - mean) / scale)
     basis, eigenvalues = _spectrum(centred)
     alpha = choice.penalty * states.shape[1]
-    standard = centred.T @ (basis @ ((basis.T @ totals) / (eigenvalues + alpha)))
-    weights = standard / scale
-    return weights, float(totals.mean() - mean @ weights)
+    shrunk = (basis.T @ (root * lesson.targets)) / (eigenvalues + alpha)
+    weights = centred.T @ (basis @ shrunk) / scale
+    return weights, float(np.average(lesson.targets, weights=lesson.weights) - mean @ weights)
 
 
-def _moments(states: npt.NDArray[np.float32]) -> tuple[Array, Array]:
-    """Mean and standard deviation of each feature; a constant feature keeps scale 1."""
+def _moments(states: npt.NDArray[np.float32], weights: Array) -> tuple[Array, Array]:
+    """Weighted mean and plain deviation of each feature; a constant feature keeps scale 1."""
     wide = states.astype(np.float64)
     scale = wide.std(axis=0)
-    return wide.mean(axis=0), np.where(scale > 1e-9, scale, 1.0)
+    return np.average(wide, axis=0, weights=weights), np.where(scale > 1e-9, scale, 1.0)

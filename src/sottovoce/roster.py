@@ -21,6 +21,9 @@ from sottovoce.recipe import Recipe, Text, mistakes_of, read_mapping, read_recip
 KEY = "ensemble"
 """The key that makes a recipe one of an ensemble."""
 
+SELF_TRAINING = "self_training"
+"""The key that makes a recipe one of a self-training (`curriculum`)."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -79,7 +82,10 @@ def read_any(path: str | Path) -> Recipe | Roster:
         Naming every mistake at once.
     """
     path = Path(path)
-    return read_roster(path) if KEY in read_mapping(path) else read_recipe(path)
+    raw = read_mapping(path)
+    if SELF_TRAINING in raw:
+        raise RecipeError(f"{path}: this is a self-training's recipe; run sottovoce self-train")
+    return read_roster(path) if KEY in raw else read_recipe(path)
 
 
 def read_roster(path: str | Path) -> Roster:
@@ -97,25 +103,44 @@ def read_roster(path: str | Path) -> Roster:
         form = RosterForm.model_validate(raw)
     except ValidationError as error:
         mistakes += mistakes_of(error, RosterForm)
-    found: list[tuple[Path, Recipe]] = []
-    for number, member in enumerate(_named(raw)):
-        place = path.parent / member
-        try:
-            if KEY in read_mapping(place):
-                mistakes.append(f"ensemble.members.{number}: is an ensemble itself; name recipes")
-            else:
-                found.append((place, read_recipe(place)))
-        except RecipeError as error:
-            mistakes.append(f"ensemble.members.{number}: {error}")
-    mistakes += _disagreements(found)
+    found, others = read_members(raw, path.parent, KEY)
+    mistakes += others
     if mistakes or form is None:
         raise refusal(path, mistakes)
     return Roster(form, {recipe.name: (place, recipe) for place, recipe in found})
 
 
-def _named(raw: Mapping[str, Any]) -> list[str]:
+def read_members(
+    raw: Mapping[str, Any], folder: Path, key: str
+) -> tuple[list[tuple[Path, Recipe]], list[str]]:
+    """Read the recipes of a recipe's members, and say all that is wrong with them.
+
+    Parameters
+    ----------
+    raw
+        The recipe, which may be wrong otherwise.
+    folder
+        From which members are named.
+    key
+        Of the section that holds `members`.
+    """
+    found: list[tuple[Path, Recipe]] = []
+    mistakes = []
+    for number, member in enumerate(_named(raw, key)):
+        place = folder / member
+        try:
+            if {KEY, SELF_TRAINING} & set(read_mapping(place)):
+                mistakes.append(f"{key}.members.{number}: has members itself; name recipes")
+            else:
+                found.append((place, read_recipe(place)))
+        except RecipeError as error:
+            mistakes.append(f"{key}.members.{number}: {error}")
+    return found, mistakes + _disagreements(found)
+
+
+def _named(raw: Mapping[str, Any], key: str) -> list[str]:
     """Members of a recipe that may be wrong otherwise, so that theirs is told too."""
-    section = raw.get(KEY)
+    section = raw.get(key)
     members = section.get("members") if isinstance(section, dict) else None
     return (
         [each for each in members if each and isinstance(each, str)]

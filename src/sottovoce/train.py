@@ -310,7 +310,7 @@ def data_record(recipe: Recipe, folder: Path, cohort: Cohort) -> dict[str, Any]:
     """Which data it was, by checksum, and what became of it; no id and no text."""
     return {
         "files": {
-            key: {"name": path.name, "sha256": _sha256(path)}
+            key: {"name": path.name, "sha256": checksum(path)}
             for key, path in recipe.files(folder).items()
         },
         "windows": len(cohort.windows),
@@ -333,7 +333,8 @@ def environment_record() -> dict[str, Any]:
     }
 
 
-def _sha256(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """Give a file's SHA-256."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -77,3 +77,11 @@ def test_the_examples_of_the_check_digits_pass_and_their_neighbours_do_not():
     assert is_nhs_number("9434765919")  # NHS Data Dictionary's own example
     assert not is_nhs_number("9434765918")
     assert not is_nhs_number("943476591")
+
+
+@pytest.mark.parametrize(
+    "piece", ["a-", "a.a", "9", "AB12 ", "Ana ", "@aa ", "14 elm ", "my older "]
+)
+def test_a_long_message_of_one_piece_is_gone_through(piece):
+    text = piece * 1500  # quadratic at worst; a backtracking pattern would not end
+    assert all(0 <= span.start < span.end <= len(text) for span in look(text))

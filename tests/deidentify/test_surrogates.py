@@ -7,7 +7,7 @@ from tests.deidentify.made import KEY
 from sottovoce.deidentify.kinds import KINDS
 from sottovoce.deidentify.lexicon import first_names
 from sottovoce.deidentify.patterns import is_nhs_number, passes_luhn
-from sottovoce.deidentify.surrogates import MAKERS, Surrogates
+from sottovoce.deidentify.surrogates import MAKERS, Surrogates, _pool
 
 
 def made(kind, value, texts=(), **changes):
@@ -72,6 +72,13 @@ def test_a_name_of_one_gender_stays_of_it(name, gender):
     assert first_names()[name.casefold()] == gender
     for attempt in range(20):
         assert first_names()[made("person", name, attempt=attempt).casefold()] in (gender, "")
+
+
+def test_a_name_after_a_title_becomes_a_surname():
+    surnames = {*_pool("last_names")}
+    for attempt in range(20):
+        assert made("person", "Zyx", ["Mrs. Zyx rang."], attempt=attempt) in surnames
+        assert made("person", "Zyx", attempt=attempt) in {*_pool("first_names")}
 
 
 def test_a_surrogate_that_stands_in_the_texts_is_passed_over():

@@ -21,12 +21,15 @@ COMMANDS = {
     "deidentify": "Replace what tells who somebody is in a chat file by surrogates.",
     "annotate": "Ask a reasoning model for pseudolabels: whom to send, what it costs, a store.",
     "train": "Train an estimator from a recipe and keep the run in a folder.",
+    "select": "Choose whom to label next, so that every severity is well represented.",
+    "self-train": "Train in stages: questionnaires, an annotator's labels, relabelling, ensemble.",
     "plan": "Work out what a recipe takes in memory, hours and cost before it runs.",
     "score": "Estimate severity from a chat file.",
     "evaluate": "Compare scores with questionnaires: metrics with intervals, a report.",
     "export": "Write a fine-tuned estimator as a classifier that other servers load.",
 }
-"""Command name, which is also the name of its module and function here, to its one-line help."""
+"""Command name, which with _ for - is also the name of its module and function here, to its
+one-line help."""
 
 
 class LazyGroup(click.Group):
@@ -40,7 +43,8 @@ class LazyGroup(click.Group):
         """Import the one command that is asked for."""
         if name not in COMMANDS:
             return None
-        command = getattr(import_module(f"sottovoce.cli.{name}"), name)
+        module = name.replace("-", "_")
+        command = getattr(import_module(f"sottovoce.cli.{module}"), module)
         assert isinstance(command, click.Command)
         return command
 

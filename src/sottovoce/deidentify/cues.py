@@ -190,11 +190,12 @@ def _may_be(kind: Kind, value: str) -> bool:
 
 def _by_list(text: str) -> Iterator[Span]:
     """Find first names of the lists, with the surnames that follow."""
+    end = 0
     for match in WORDS.finditer(text):
         word = without_possessive(match[0])
-        if word[0].isupper() and _is_listed(text, match.start(), word):
-            end = match.start() + len(word)
-            yield Span(match.start(), _with_surname(text, end), "person")
+        if match.start() >= end and word[0].isupper() and _is_listed(text, match.start(), word):
+            end = _with_surname(text, match.start() + len(word))
+            yield Span(match.start(), end, "person")
 
 
 def _is_listed(text: str, start: int, word: str) -> bool:

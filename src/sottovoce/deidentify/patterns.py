@@ -32,11 +32,11 @@ _CARRIER = (
     r"|sort code|routing|ticket|hospital)"
 )
 PATTERNS: dict[Kind, tuple[str, ...]] = {
-    "email": (r"[\w.+%-]+@\w[\w-]*(?:\.[\w-]+)*\.[a-z]{2,}",),
+    "email": (r"(?<![\w.+%-])[\w.+%-]+@\w[\w-]*(?:\.[\w-]+)*\.[a-z]{2,}",),
     "url": (
         r"\bhttps?://[^\s<>\"']+[\w/]",
         r"\bwww\.[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"']*[\w/])?",
-        r"(?<![@\w.])[a-z\d][\w-]*(?:\.[\w-]+)*\.(?:com|org|net|io|info|edu|gov|dev|app|co\.uk|org\.uk"
+        r"(?<![@\w.-])[a-z\d][\w-]*(?:\.[\w-]+)*\.(?:com|org|net|io|info|edu|gov|dev|app|co\.uk|org\.uk"
         r"|ac\.uk|me|blog)(?:/[^\s<>\"']*[\w/]|(?![\w.]\w))",
     ),
     "handle": (

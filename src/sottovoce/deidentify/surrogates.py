@@ -27,6 +27,10 @@ DRAWS = 200
 numbers of one area code are the smallest pool."""
 
 
+_TITLED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor)\.?\s([^\W\d_]+)")
+"""What stands after a title is a surname, which then stands for it everywhere."""
+
+
 class Draw:
     """An endless row of choices that a secret decides.
 
@@ -68,7 +72,9 @@ class Surrogates:
 
     def __init__(self, key: bytes, texts: Sequence[str], attempt: int, *, plain: bool) -> None:
         self._key, self._attempt, self._plain = key, attempt, plain
-        self._text = "\n".join(texts).casefold()
+        whole = "\n".join(texts)
+        self._text = whole.casefold()
+        self._titled = {each.casefold() for each in _TITLED.findall(whole)}
         self._given: dict[str, str] = {}
         self._parts: dict[str, str] = {}
         self.back: dict[str, str] = {}
@@ -86,8 +92,8 @@ class Surrogates:
             part = without_possessive(match[0])
             if part.casefold() in SURVIVES or len(part) < 2:
                 continue
-            surname = not first and not is_clear_name(part)
-            maker = _last_name if surname else _first_name
+            surname = not first or part.casefold() in self._titled
+            maker = _last_name if surname and not is_clear_name(part) else _first_name
             made += [value[done : match.start()], self._one("person", part, maker)]
             done, first = match.start() + len(part), False
         if first:  # nothing but initials: all of it is one name

@@ -24,7 +24,7 @@ from sottovoce.evaluation.record import (
     GroupTable,
     Settings,
 )
-from sottovoce.evaluation.table import Rows, Table
+from sottovoce.evaluation.table import Rows, Table, every_cut_off
 from sottovoce.instruments import Instrument
 from sottovoce.instruments import instrument as find_instrument
 from sottovoce.metrics import (
@@ -153,14 +153,11 @@ def _bands(table: Table) -> list[BandRow]:
 
 
 def _cut_offs(table: Table) -> list[CutOffRow]:
-    """Every cut-off that lies at least one item's range away from either end."""
-    margin = table.instrument.item_maximum
-    first, last = table.instrument.minimum + margin, table.instrument.maximum - margin
     everybody = np.ones(len(table.total), dtype=bool)
     used = table.total[table.scored]
     return [
         CutOffRow(cut_off, int((used >= cut_off).sum()), len(used), table.cut(cut_off, everybody))
-        for cut_off in range(first, last + 1)
+        for cut_off in every_cut_off(table.instrument)
     ]
 
 

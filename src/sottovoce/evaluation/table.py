@@ -21,6 +21,12 @@ from sottovoce.metrics.figure import Floats
 Rows = NDArray[np.bool_]
 
 
+def every_cut_off(instrument: Instrument) -> range:
+    """Give the cut-offs that lie at least one item's range away from either end."""
+    margin = instrument.item_maximum
+    return range(instrument.minimum + margin, instrument.maximum - margin + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Labelled rows, and the one way in which a metric is computed on some of them."""

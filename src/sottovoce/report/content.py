@@ -10,6 +10,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from sottovoce import __version__
+from sottovoce.ablation import Ablation
 from sottovoce.estimates import Estimate
 from sottovoce.evaluation import Comparison, Evaluation, Pairing
 
@@ -80,6 +81,8 @@ class Report:
         Whether its people are invented; a banner then says so.
     comparison, predictor_notes
         Other predictors on the same rows, and predictor name to a remark on it.
+    ablation
+        Stages of the training on the same rows.
     pairing
         How estimates and questionnaires were paired.
     period
@@ -98,6 +101,7 @@ class Report:
     simulated: bool = False
     comparison: Comparison | None = None
     predictor_notes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    ablation: Ablation | None = None
     pairing: Pairing | None = None
     period: tuple[datetime, datetime] | None = None
     examples: tuple[Example, ...] = ()

@@ -1,0 +1,174 @@
+"""Teaching members with questionnaires and pseudolabels, as far as held-out people bear it out.
+
+Owns what a training is given, and the choice of how much pseudolabels count. Does not know where
+pseudolabels come from (`labelling`) nor stages.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from sottovoce.annotations import Annotation
+from sottovoce.cohort import Window
+from sottovoce.conversations import QuestionnaireResponse
+from sottovoce.errors import DataError
+from sottovoce.estimator import Fit
+from sottovoce.instruments import Instrument
+from sottovoce.learner import Learner
+from sottovoce.material import People
+from sottovoce.supervision import Supervision
+
+Array = npt.NDArray[np.float64]
+Fits = Mapping[str, Fit]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Pseudolabels of people of the pool.
+
+    Parameters
+    ----------
+    users
+        Length n.
+    totals
+        Points, shape (n,).
+    weights
+        What each counts beside a questionnaire, at full trust, shape (n,).
+    """
+
+    users: tuple[str, ...] = ()
+    totals: Array = field(default_factory=lambda: np.zeros(0))
+    weights: Array = field(default_factory=lambda: np.zeros(0))
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> "Labels":
+        """Keep some of them."""
+        users = tuple(user for user, kept in zip(self.users, keep, strict=True) if kept)
+        return Labels(users, self.totals[keep], self.weights[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Members, and how far what they were taught is trusted.
+
+    Parameters
+    ----------
+    fits
+        By name.
+    trust
+        What pseudolabels counted, beside the confidence in each; 0: there are none.
+    blend
+        Share of the annotator in the training people's targets.
+    tried
+        Each trust and blend that was tried, with the mean absolute error of held-out people.
+    """
+
+    fits: Fits
+    trust: float = 0.0
+    blend: float = 0.0
+    tried: tuple[Mapping[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Fits every member on the people of a run."""
+
+    people: People
+    learners: Mapping[str, Learner]
+
+    def fit(self, labels: Labels, trust: float, targets: Array) -> dict[str, Fit]:
+        """Fit every member on the training people and, if trusted, on pseudolabels."""
+        windows, pool = (
+            list(self.people.training),
+            {each.user_id: each for each in self.people.pool},
+        )
+        annotations = {
+            user: self.people.annotations[user]
+            for user in {each.user_id for each in self.people.training}
+            & set(self.people.annotations)
+        }
+        weights, aims = [1.0] * len(windows), targets.tolist()
+        used = zip(labels.users, labels.totals.tolist(), labels.weights.tolist(), strict=True)
+        for user, total, weight in used if trust else ():
+            window = pool[user]
+            # as a label, so that a body that looks no further finds it
+            said = QuestionnaireResponse(user, self.people.instrument.key, window.end, total)
+            windows.append(replace(window, label=said))
+            weights.append(trust * weight)
+            aims.append(total)
+            if user in self.people.annotations:
+                annotations[user] = _moved(
+                    self.people.annotations[user], total, self.people.instrument
+                )
+        pseudo = [row >= len(self.people.training) for row in range(len(windows))]
+        supervision = Supervision(weights, pseudo, annotations, aims)
+        return {name: each.fit(windows, supervision) for name, each in self.learners.items()}
+
+    def points(self, fits: Mapping[str, Fit], windows: Sequence[Window]) -> Array:
+        """Score windows by the members' mean, points, shape (n,)."""
+        columns = [
+            learner.points(fits[name].estimator, windows) for name, learner in self.learners.items()
+        ]
+        return np.asarray(np.mean(columns, axis=0))
+
+    def choose(
+        self, labels: Labels, ground: Fits, trust: Sequence[float], blends: Mapping[float, Array]
+    ) -> Taught:
+        """Choose trust, then blend, by the error of people whom the trainings did not hold.
+
+        Parameters
+        ----------
+        labels
+            Of the pool.
+        ground
+            Members that learnt from the questionnaires alone: trust 0, blend 0.
+        trust
+            What to try besides 0.
+        blends
+            Targets of the training people, by the share to try besides 0.
+        """
+        best, least = Taught(ground), self.error(ground)
+        tried = [{"trust": 0.0, "blend": 0.0, "mae": least}]
+
+        def attempt(share: float, blend: float, targets: Array) -> None:
+            nonlocal best, least
+            fits = self.fit(labels, share, targets)
+            error = self.error(fits)
+            tried.append({"trust": share, "blend": blend, "mae": error})
+            if error < least:
+                best, least = Taught(fits, share, blend), error
+
+        for share in sorted(trust) if labels.users else ():
+            attempt(share, 0.0, self.people.totals)
+        for blend in sorted(blends):
+            attempt(best.trust, blend, blends[blend])
+        return replace(best, tried=tuple(tried))
+
+    def error(self, fits: Fits) -> float:
+        """Mean absolute error of the members' mean on people whom they did not hold, points."""
+        return float(np.abs(held_out(fits) - self.people.totals).mean())
+
+
+def held_out(fits: Fits) -> Array:
+    """Give the mean of the members' held-out scores of the training windows, shape (n,)."""
+    return np.asarray(np.mean([each.held_out for each in fits.values()], axis=0))
+
+
+def refuse_partial(fits: Fits, n: int) -> None:
+    """Raise DataError where a member has no held-out score of some training window."""
+    for name, fit in fits.items():
+        if not np.array_equal(fit.rows, np.arange(n)):
+            raise DataError(
+                f"{name} has held-out scores of {len(fit.rows)} of {n} training windows",
+                field="members",
+                fix="use finetune.calibration cross_fit",
+            )
+
+
+def _moved(annotation: Annotation, total: float, used: Instrument) -> Annotation:
+    """Give the annotation the calibrated total, its items moved in proportion."""
+    whole, items = sum(annotation.items), annotation.items
+    if whole:
+        items = tuple(min(each * total / whole, used.item_maximum) for each in items)
+    return replace(annotation, items=items, total=total)
