@@ -28,6 +28,7 @@ from sottovoce.errors import DataError
 from sottovoce.instruments import INSTRUMENTS, PHQ_9
 
 if TYPE_CHECKING:
+    from sottovoce.annotate.run import Terms
     from sottovoce.annotate.session import Errand, Outcome, Prepared, Preview
 
 ENGINES = ("presidio", "patterns")
@@ -188,51 +189,52 @@ def annotate(context: click.Context, /, **told: Any) -> None:
 
 def _errand(told: Mapping[str, Any]) -> "Errand":
     """Turn flags into what the work is told; a flag that cannot be is wrong usage."""
-    from sottovoce.annotate.budget import Limit, Prices
     from sottovoce.annotate.calls import Patience
-    from sottovoce.annotate.run import Terms
     from sottovoce.annotate.session import Errand, Gate, Service
 
-    prices = (told["price_input"], told["price_output"])
-    if (prices[0] is None) != (prices[1] is None):
-        raise click.UsageError("--price-input and --price-output go together.")
-    store, out = told["store"], told["out"]
-    if store is None and out is not None and not told["service"].startswith("replay:"):
-        store = out.with_suffix(".store.jsonl")
+    timeout, engine = told["timeout"], None if told["no_deidentify"] else told["engine"]
     try:
+        service = Service(
+            told["service"],
+            told["base_url"],
+            told["effort"],
+            not told["no_schema"],
+            Patience() if timeout is None else Patience(timeout),
+            told["batches"],
+        )
         return Errand(
             told["chats"],
-            Service(
-                told["service"],
-                told["base_url"],
-                told["effort"],
-                not told["no_schema"],
-                Patience() if told["timeout"] is None else Patience(told["timeout"]),
-                told["batches"],
-            ),
-            Gate(
-                told["consent"],
-                told["trusted"],
-                None if told["no_deidentify"] else told["engine"],
-                told["ner"],
-            ),
-            store,
+            service,
+            Gate(told["consent"], told["trusted"], engine, told["ner"]),
+            _store(told),
             told["only"],
             told["samples"],
             told["max_tokens"],
-            Terms(
-                Limit(
-                    told["budget"],
-                    told["token_budget"],
-                    None if prices[0] is None else Prices(*prices),
-                ),
-                told["concurrency"],
-                told["retry_failed"],
-            ),
+            _terms(told),
             instrument=told["instrument"],
         )
     except DataError as error:
         raise click.UsageError(f"{error}.") from None
+
+
+def _store(told: Mapping[str, Any]) -> Path | None:
+    """Give the store: beside the output, and none for a replay."""
+    store, out = told["store"], told["out"]
+    if store is None and out is not None and not told["service"].startswith("replay:"):
+        store = out.with_suffix(".store.jsonl")
+    return store  # type: ignore[no-any-return]
+
+
+def _terms(told: Mapping[str, Any]) -> "Terms":
+    from sottovoce.annotate.budget import Limit, Prices
+    from sottovoce.annotate.run import Terms
+
+    of_input, of_output = told["price_input"], told["price_output"]
+    if (of_input is None) != (of_output is None):
+        raise click.UsageError("--price-input and --price-output go together.")
+    prices = None if of_input is None else Prices(of_input, of_output)
+    limit = Limit(told["budget"], told["token_budget"], prices)
+    return Terms(limit, told["concurrency"], told["retry_failed"])
 
 
 def _foretell(made: "Preview", as_json: bool) -> None:
