@@ -45,6 +45,7 @@ bench: $(STAMP) ## run every benchmark (two hours on two cores; needs the shared
 	$(BIN)/python -m benchmarks.human_text_tuned
 	$(BIN)/python -m benchmarks.bundled_people
 	$(BIN)/python -m benchmarks.training_speed
+	$(BIN)/python -m benchmarks.annotation_tokens
 	$(BIN)/python -m benchmarks.deidentify
 
 # The report is tested in a real browser; Debian's package is fetched once where it is missing.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sottovoce import bundled
+from sottovoce.annotations import find_quote
 from sottovoce.conversations import read_chats, read_json_lines, read_labels
 from sottovoce.errors import DataError
 from sottovoce.instruments import PHQ_9
@@ -75,6 +76,18 @@ def test_the_annotator_and_the_state_cover_everybody_within_the_range():
     for totals in (bundled.annotator_totals(), bundled.state_totals()):
         assert set(totals) == everybody
         assert all(PHQ_9.minimum <= total <= PHQ_9.maximum for total in totals.values())
+
+
+@pytest.mark.parametrize("split", bundled.SPLITS)
+def test_the_annotations_of_a_split_carry_quotes_that_its_people_said(split):
+    messages = {user: [] for user in bundled.users(split)}
+    for each in bundled.conversations(split):
+        messages[each.user_id] += each.messages
+    found = bundled.annotations(split)
+    assert {each.user_id for each in found} == bundled.users(split)
+    for each in found:
+        assert all(find_quote(quote.text, messages[each.user_id]) for quote in each.quotes)
+    assert sum(bool(each.quotes) for each in found) > 0.95 * len(found)
 
 
 def test_the_annotator_rated_all_nine_items():

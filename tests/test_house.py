@@ -40,6 +40,7 @@ HEAVY = {
     "jinja2",
     "pydantic",
     "anthropic",
+    "openai",
     "fastapi",
     "pandas",
 }

@@ -61,6 +61,10 @@ class ProcessError(SottovoceError):
     """What another of the processes that train together could not do, in its own sentence."""
 
 
+class AnnotatorError(SottovoceError):
+    """An annotator that cannot answer anybody: no key, no such model, no connection."""
+
+
 class MissingExtraError(SottovoceError):
     """An optional dependency that is not installed.
 

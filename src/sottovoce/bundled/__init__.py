@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from sottovoce.annotations import Annotation, read_annotations, read_quotes, with_quotes
 from sottovoce.conversations import (
     Conversation,
     QuestionnaireResponse,
@@ -17,6 +18,7 @@ from sottovoce.conversations import (
     read_labels,
 )
 from sottovoce.errors import DataError
+from sottovoce.instruments import PHQ_9
 
 Split = Literal["train", "unlabelled", "test"]
 SPLITS: tuple[Split, ...] = ("train", "unlabelled", "test")
@@ -26,6 +28,7 @@ CHATS = FOLDER / "chats.jsonl"
 LABELS = FOLDER / "labels.jsonl"
 PEOPLE = FOLDER / "people.jsonl"
 ANNOTATIONS = FOLDER / "annotations.jsonl"
+EVIDENCE = FOLDER / "evidence.jsonl"
 
 
 @cache
@@ -68,6 +71,13 @@ def labels(split: Split) -> list[QuestionnaireResponse]:
 def annotator_totals() -> dict[str, float]:
     """Give the recorded reasoning-model annotator's total for each person, in points."""
     return {row["user_id"]: float(row["total"]) for row in _rows(ANNOTATIONS)}
+
+
+def annotations(split: Split) -> list[Annotation]:
+    """Give the recorded annotator's readings of a split's people, with the quotes it marked."""
+    wanted, quotes = users(split), read_quotes(EVIDENCE)
+    recorded = read_annotations(ANNOTATIONS, PHQ_9.key)
+    return with_quotes((each for each in recorded if each.user_id in wanted), quotes)
 
 
 def state_totals() -> dict[str, float]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "Say what would go wrong with a chat file before anything runs.",
     "convert": "Turn other formats into the canonical chats.jsonl or labels.jsonl.",
     "deidentify": "Replace what tells who somebody is in a chat file by surrogates.",
+    "annotate": "Ask a reasoning model for pseudolabels: whom to send, what it costs, a store.",
     "train": "Train an estimator from a recipe and keep the run in a folder.",
     "select": "Choose whom to label next, so that every severity is well represented.",
     "self-train": "Train in stages: questionnaires, an annotator's labels, relabelling, ensemble.",
