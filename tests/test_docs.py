@@ -61,7 +61,7 @@ def test_the_page_does_not_depend_on_the_terminal(monkeypatch):
 
 def test_the_page_holds_the_help_of_every_command_in_order():
     page = reference.page()
-    found = re.findall(r"^## sottovoce (\w+)$", page, re.MULTILINE)
+    found = re.findall(r"^## sottovoce ([\w-]+)$", page, re.MULTILINE)
     assert found == list(reference.cli.list_commands(None))
     for name in found:
         assert f"Usage: sottovoce {name} [OPTIONS]" in page
