@@ -69,7 +69,7 @@ def test_a_person_s_own_questionnaire_does_not_calibrate_its_own_total():
     assert not np.array_equal(before[folds == 1], after[folds == 1])
 
 
-def test_calibrated_totals_spread_less_than_questionnaires():
+def test_regressed_totals_spread_less_than_questionnaires():
     readings, totals, folds = made_up(noise=6.0)
     _, apart, judgement = judged(readings, totals, folds)
     assert apart.std() < totals.std()
@@ -130,3 +130,31 @@ def test_the_limit_of_disagreement_holds_the_share_of_people_asked_for():
     limit = disagreement_limit(first, second, 0.9)
     assert (np.abs(first - second) <= limit).mean() == pytest.approx(0.9, abs=0.01)
     assert disagreement_limit(first[:20], second[:20], 0.9) == float("inf")
+
+
+@pytest.mark.parametrize("own", [2.0, 5.0])
+@pytest.mark.parametrize("reads", ["the person", "the text"])
+def test_along_a_model_s_score_a_noisy_annotator_s_label_is_right_for_each_text(reads, own):
+    """Whether it reads more than the model can, or only what the text holds."""
+    generator = np.random.default_rng(8)
+    text = generator.normal(11, 5, 20_000)
+    totals = text + generator.normal(0, 3, 20_000)
+    seen = totals if reads == "the person" else text
+    readings = 4 + 0.5 * (seen + generator.normal(0, own, 20_000))
+    model = 0.6 * text + generator.normal(0, 2, 20_000)
+    folds, nothing = np.arange(20_000) % 5, np.zeros((20_000, 0))
+    plain, _ = calibrate(readings[:, None], nothing, totals, folds)
+    along, _ = calibrate(readings[:, None], nothing, totals, folds, model)
+    assert along.slopes[0] == pytest.approx(2, abs=0.05)
+    assert plain.slopes[0] < 1.9
+    taught_by = along.totals(readings[:, None])
+    assert linregress(text, taught_by).slope == pytest.approx(1, abs=0.03)
+
+
+def test_along_an_unrelated_score_the_slope_stays_within_its_bounds():
+    readings, totals, folds = made_up(noise=4.0)
+    along = np.random.default_rng(2).normal(size=200)
+    held, _ = calibrate(readings[:, None], np.zeros((200, 0)), totals, folds, along)
+    direct, _ = calibrate(readings[:, None], np.zeros((200, 0)), totals, folds)
+    reverse = 1 / linregress(totals, readings).slope
+    assert direct.slopes[0] <= held.slopes[0] <= reverse + 1e-9

@@ -9,8 +9,10 @@ from tests.browser import rendered, sideways
 from tests.made import cohort, estimate, response
 
 from sottovoce import errors
+from sottovoce.ablation import tabulate
 from sottovoce.errors import MissingExtraError
 from sottovoce.evaluation import Predictions, Settings, compare, evaluate, match
+from sottovoce.instruments import PHQ_9
 from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
 from sottovoce.report.canvas import cleaned
 from sottovoce.report.page import _chance
@@ -53,6 +55,17 @@ def full(n: int = 80) -> Report:
             totals, predictions, users, reference="Sottovoce", instrument="phq-9", settings=FEW
         ),
         predictor_notes={NASTY: NASTY},
+        ablation=tabulate(
+            totals,
+            {"first": [10.9 + number % 3 for number in range(n)], NASTY: predictions[NASTY]},
+            users,
+            PHQ_9,
+            told={
+                name: ({"n_questionnaires": n, "n_pseudolabels": 4, "effective_n": 82.4}, (NASTY,))
+                for name in ("first", NASTY)
+            },
+            settings=FEW,
+        ),
         pairing=match(estimates, [*labels, response("nobody")], 14),
         period=(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 6, 2, tzinfo=UTC)),
         examples=(
@@ -207,10 +220,12 @@ def test_every_cut_off_stands_in_its_table_with_its_positives(text, report):
 
 def test_differences_whose_interval_leaves_out_zero_are_bold(text, report):
     bold = re.findall(r'class="clear">([^<]*)<', text)
+    second = report.ablation.rows[1]
+    shown = [each for row in report.comparison.rows for each in row.differences.values()]
+    shown += [second.to_before["mae"], second.to_first["mae"], second.to_first["r"]]
     expected = [
         figure.number(2, sign=True)
-        for row in report.comparison.rows
-        for figure in row.differences.values()
+        for figure in shown
         if figure.lower is not None and (figure.lower > 0 or figure.upper < 0)
     ]
     assert bold == expected
@@ -266,6 +281,7 @@ def test_a_full_report_has_every_section(text):
     assert sections(text) == {
         "result",
         "comparison",
+        "ablation",
         "severity",
         "cut-offs",
         "intervals",

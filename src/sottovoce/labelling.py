@@ -68,7 +68,8 @@ class Labeller:
     @cached_property
     def calibrated(self) -> tuple[Calibration, Array]:
         """The annotator's calibration, and each training person's total by the other folds."""
-        return self._calibrate(self.both.readings[:, None], doubt(self.both.annotations))
+        readings, along = self.both.readings[:, None], self.model[self.both.rows]
+        return self._calibrate(readings, doubt(self.both.annotations), along)
 
     @cached_property
     def judgement(self) -> Judgement:
@@ -77,9 +78,12 @@ class Labeller:
         totals = self.people.totals[self.both.rows]
         return Judgement.of(self.both.readings, totals, apart, calibration, self.plan.seed)
 
-    def _calibrate(self, readings: Array, doubts: Array) -> tuple[Calibration, Array]:
+    def _calibrate(
+        self, readings: Array, doubts: Array, along: Array | None = None
+    ) -> tuple[Calibration, Array]:
         rows = self.both.rows
-        return calibrate(readings, doubts, self.people.totals[rows], self.people.folds[rows])
+        totals, folds = self.people.totals[rows], self.people.folds[rows]
+        return calibrate(readings, doubts, totals, folds, along)
 
     def by_annotator(self) -> Labelled:
         """Take the annotator's totals of the pool, as far as the questionnaires bear them out.

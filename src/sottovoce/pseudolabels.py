@@ -70,7 +70,11 @@ class Calibration:
 
 
 def calibrate(
-    readings: Array, doubts: Array, totals: Array, folds: npt.NDArray[np.int64]
+    readings: Array,
+    doubts: Array,
+    totals: Array,
+    folds: npt.NDArray[np.int64],
+    along: Array | None = None,
 ) -> tuple[Calibration, Array]:
     """Learn what readings say about the questionnaire, from people who have both.
 
@@ -85,6 +89,10 @@ def calibrate(
         What the people reported, points, shape (n,).
     folds
         Fold of each, shape (n,).
+    along
+        Of a single reader: scores by a model that did not hold the person, points, shape (n,). The
+        slope is then the one at which reading and questionnaire agree for people of the same
+        score.
 
     Returns
     -------
@@ -96,9 +104,14 @@ def calibrate(
 
     Notes
     -----
-    The questionnaire is regressed on the readings, not the readings on it: the result is the
-    mean of people who were read so, whatever draws extreme readings towards the middle is in the
-    slope, and calibrated totals spread less than questionnaires do. Slopes are drawn towards a
+    The questionnaire is regressed on the readings: the result is the mean of people who were read
+    so. It spreads less than questionnaires do, since part of a reading is chance, and a model
+    that is taught it learns to say too little of the ends of the scale. A label to learn from has
+    to be right for people of the same text, not for people of the same reading; so with `along`
+    the slope is ``cov(total, along) / cov(reading, along)``, the model's score being an
+    instrument that shares no error with either. It is held between the regression of the
+    questionnaire on the reading and the inverse of the other one. Where the model's score is among
+    the readings, the regression is right along it by itself. Slopes are drawn towards a
     plain mean of the readings by `PRIOR_PEOPLE`, the level towards it by `PRIOR_LEVEL`: with few
     people a reading is taken nearly as it is, and with nobody wholly. The squared errors of the
     folds are regressed on the doubts with coefficients that are not negative, so that more doubt
@@ -107,13 +120,15 @@ def calibrate(
     apart = np.empty(len(totals))
     for fold in np.unique(folds):
         inside = folds == fold
-        apart[inside] = _line(readings[~inside], totals[~inside]).totals(readings[inside])
-    line = _line(readings, totals)
+        others = None if along is None else along[~inside]
+        line = _line(readings[~inside], totals[~inside], others)
+        apart[inside] = line.totals(readings[inside])
+    line = _line(readings, totals, along)
     variance = _variance(doubts, (totals - apart) ** 2)
     return Calibration(line.centre, line.level, line.slopes, variance), apart
 
 
-def _line(readings: Array, totals: Array) -> Calibration:
+def _line(readings: Array, totals: Array, along: Array | None = None) -> Calibration:
     n, k = readings.shape
     prior = np.full(k, 1 / k)
     centre = readings.mean(axis=0) if n else np.zeros(k)
@@ -124,7 +139,20 @@ def _line(readings: Array, totals: Array) -> Calibration:
     weight += 1e-9 * np.eye(k)  # a reader who tells all people alike leaves nothing to divide by
     target = apart.T @ totals + weight @ prior
     slopes = np.linalg.solve(apart.T @ apart + weight, target)
+    if along is not None and n:
+        slopes = np.array([_slope_along(apart[:, 0], totals, along, float(slopes[0]))])
     return Calibration(centre, float(level), slopes, np.zeros(1))
+
+
+def _slope_along(reading: Array, totals: Array, along: Array, direct: float) -> float:
+    """Slope at which reading and questionnaire agree along a score, within its bounds."""
+    score, total = along - along.mean(), totals - totals.mean()
+    shared, prior = float(reading @ total), PRIOR_PEOPLE * float(along.var())
+    below = float(reading @ score) + prior
+    if shared <= 0 or below <= 0:
+        return direct
+    found = (float(total @ score) + prior) / below
+    return float(np.clip(found, direct, max(direct, float(total @ total) / shared)))
 
 
 def _variance(doubts: Array, squared: Array) -> Array:
@@ -208,8 +236,7 @@ class Judgement:
     residual_sd
         Of the questionnaire around the calibrated total, points; None of nobody.
     spread
-        Standard deviation of the calibrated totals over that of the questionnaires; below 1,
-        since a calibrated total does not repeat what no reading can know.
+        Standard deviation of the calibrated totals over that of the questionnaires.
     """
 
     n: int

@@ -117,6 +117,13 @@ class Teacher:
     ) -> Taught:
         """Choose trust, then blend, by the error of people whom the trainings did not hold.
 
+        More than 0 is taken only where it makes the error less by more than the standard error of
+        that difference (the rule of one standard error): a chance gain costs the people to come.
+
+        References
+        ----------
+        Breiman, Friedman, Olshen, Stone 1984, Classification and Regression Trees.
+
         Parameters
         ----------
         labels
@@ -128,26 +135,34 @@ class Teacher:
         blends
             Targets of the training people, by the share to try besides 0.
         """
-        best, least = Taught(ground), self.error(ground)
-        tried = [{"trust": 0.0, "blend": 0.0, "mae": least}]
+        best, least = Taught(ground), self._errors(ground)
+        tried = [{"trust": 0.0, "blend": 0.0, "mae": float(least.mean())}]
 
-        def attempt(share: float, blend: float, targets: Array) -> None:
+        def attempt(share: float, blend: float, targets: Array, over: Array) -> None:
             nonlocal best, least
             fits = self.fit(labels, share, targets)
-            error = self.error(fits)
-            tried.append({"trust": share, "blend": blend, "mae": error})
-            if error < least:
-                best, least = Taught(fits, share, blend), error
+            errors = self._errors(fits)
+            tried.append({"trust": share, "blend": blend, "mae": float(errors.mean())})
+            if errors.mean() < least.mean() and _is_gain(over - errors):
+                best, least = Taught(fits, share, blend), errors
 
+        ground_errors = least
         for share in sorted(trust) if labels.users else ():
-            attempt(share, 0.0, self.people.totals)
+            attempt(share, 0.0, self.people.totals, ground_errors)
+        trusted = least
         for blend in sorted(blends):
-            attempt(best.trust, blend, blends[blend])
+            attempt(best.trust, blend, blends[blend], trusted)
         return replace(best, tried=tuple(tried))
 
-    def error(self, fits: Fits) -> float:
-        """Mean absolute error of the members' mean on people whom they did not hold, points."""
-        return float(np.abs(held_out(fits) - self.people.totals).mean())
+    def _errors(self, fits: Fits) -> Array:
+        """Absolute error of the members' mean on people whom they did not hold, points."""
+        return np.abs(held_out(fits) - self.people.totals)
+
+
+def _is_gain(gains: Array) -> bool:
+    """Whether errors became less by more than the standard error of the difference."""
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return bool(gains.mean() > error)
 
 
 def held_out(fits: Fits) -> Array:

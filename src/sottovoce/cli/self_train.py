@@ -69,10 +69,11 @@ def _print_table(done: "SelfTrained") -> None:
     from sottovoce.evaluation.record import auc_key
 
     ablation, console = done.ablation, stdout()
+    trained = ablation.rows[0].made_of["n_questionnaires"]
     screening = auc_key(ablation.instrument.screening_cut_off)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("stage")
-    for title in ("labels", "pseudo", "MAE", "r", screening.replace("auc_", "AUC ≥ "), "Δ MAE"):
+    for title in ("pseudo", "MAE", "r", screening.replace("auc_", "AUC ≥ "), "Δ MAE"):
         table.add_column(title, justify="right")
     for row in ablation.rows:
         figures = [row.figures[key] for key in ("mae", "r", screening)]
@@ -80,15 +81,14 @@ def _print_table(done: "SelfTrained") -> None:
         gap = row.to_before.get("mae")
         table.add_row(
             row.name,
-            str(row.made_of["n_questionnaires"]),
             str(row.made_of["n_pseudolabels"]),
             *cells,
             f"{gap.number(sign=True)} {gap.interval(sign=True)}".strip() if gap else "",
         )
     console.print(table)
     console.print(
-        f"Δ MAE: to the stage before, paired; {ablation.n} questionnaires of "
-        f"{ablation.n_people} people."
+        f"Δ MAE: to the stage before, paired; tested on {ablation.n} questionnaires of "
+        f"{ablation.n_people} people, trained on those of {trained}."
     )
     for row in ablation.rows:
         for note in row.notes:
