@@ -59,6 +59,12 @@ def test_an_honest_annotator_makes_the_model_better(honest):
     assert set(ensemble.scorer.members) == {"probe.ground_truth", "probe.relabel-1"}
 
 
+def test_equal_weights_keep_the_members_of_questionnaires_alone(backbone):
+    _, made = run(backbone, plan=replace(PLAN, weights="equal"))
+    assert made[-1].scorer.weights == {"probe.ground_truth": 0.5, "probe.relabel-1": 0.5}
+    np.testing.assert_allclose(made[-1].scores, (made[0].scores + made[2].scores) / 2)
+
+
 BAD = {
     "random": lambda said, rng: rng.uniform(0, 27),
     "all the same": lambda said, rng: 9.0,

@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sottovoce import bundled
+from sottovoce.combination import Weighting
 from sottovoce.duplicates import ALIKE
 from sottovoce.errors import RecipeError
 from sottovoce.material import KINDS, Kind, SelfTraining
@@ -61,6 +62,7 @@ class SelfTrainingSection(Section):
     blend: tuple[float, ...] = ()
     agreement: float = Field(0.98, gt=0, le=1)
     duplicates: float = Field(ALIKE, gt=0, le=1)
+    weights: Weighting = "learnt"
 
     @field_validator("stages")
     @classmethod
@@ -145,6 +147,7 @@ class Curriculum:
             used.agreement,
             used.duplicates,
             self.form.seed,
+            used.weights,
         )
 
     def files(self) -> dict[str, Path]:

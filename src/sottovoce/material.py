@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sottovoce.annotations import Annotation
 from sottovoce.cohort import Window, assign_folds
+from sottovoce.combination import Weighting
 from sottovoce.duplicates import ALIKE, apart_from, assert_apart
 from sottovoce.instruments import Instrument
 
@@ -51,6 +52,9 @@ class SelfTraining:
         Jaccard similarity from which two texts count as one (`duplicates`).
     seed
         Of the parts.
+    weights
+        Of members that make one estimator, as in an ensemble's recipe. Learnt ones may give a
+        member nothing; ``equal`` keeps the members of questionnaires alone in the last stage.
     """
 
     stages: tuple[Kind, ...] = KINDS
@@ -60,6 +64,7 @@ class SelfTraining:
     agreement: float = 0.98
     duplicates: float = ALIKE
     seed: int = 0
+    weights: Weighting = "learnt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,8 @@ def _held_out(training: Sequence[Window], stage: Stage) -> list[Estimate]:
     """Give the training people's estimates by members that did not hold them."""
     used = stage.taught.fits
     if isinstance(stage.scorer, Ensemble):
-        return fit_ensemble(training, used).held_out_estimates(training)
+        weighting = stage.scorer.settings.weighting
+        return fit_ensemble(training, used, weighting=weighting).held_out_estimates(training)
     (fit,) = used.values()
     return fit.held_out_estimates(training)
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sottovoce.cohort import Window
+from sottovoce.combination import Weighting
 from sottovoce.ensemble import Ensemble, fit_ensemble
 from sottovoce.errors import DataError
 from sottovoce.estimates import Estimate
@@ -211,7 +212,7 @@ class _Run:
         return self._stage(name, taught, made)
 
     def _stage(self, name: str, taught: Taught, made: Labelled) -> Stage:
-        scorer = _together(self.people.training, taught.fits)
+        scorer = _together(self.people.training, taught.fits, self.plan.weights)
         readers = {each: self.teacher.learners[each] for each in taught.fits}
         weights = np.ones(len(self.people.training))
         if taught.trust:
@@ -248,14 +249,14 @@ class _Run:
             for member, fit in stage.taught.fits.items():
                 name = f"{member}.{stage.name}"
                 fits[name], readers[name] = fit, self.teacher.learners[member]
-        scorer = fit_ensemble(self.people.training, fits).ensemble
+        scorer = fit_ensemble(self.people.training, fits, weighting=self.plan.weights).ensemble
         taught = replace(last.taught, fits=fits)
         record["members"] = scorer.weights
         points = self._points(fits, readers)
         return Stage("ensemble", scorer, taught, Labels(), points, record)
 
 
-def _together(training: Sequence[Window], fits: Fits) -> Model:
+def _together(training: Sequence[Window], fits: Fits, weights: Weighting) -> Model:
     if len(fits) == 1:
         return next(iter(fits.values())).estimator
-    return fit_ensemble(training, fits).ensemble
+    return fit_ensemble(training, fits, weighting=weights).ensemble
