@@ -61,8 +61,9 @@ class EvidenceReader:
         and (2 * n_items,): points of each item, then how far each is said to be absent (0 to 1).
     profile_weights, profile_intercepts
         Items of a window's pooled readings, shape (3 * 2 * n_items, n_items) and (n_items,).
-    line
-        Intercept in points, and points of the total for a point of the items' sum, shape (2,).
+    total_weights
+        Intercept of the total in points, then its points for a point of each item, shape
+        (1 + n_items,).
     item_maximum
         The highest points of an item.
     """
@@ -72,7 +73,7 @@ class EvidenceReader:
     intercepts: Array
     profile_weights: Array
     profile_intercepts: Array
-    line: Array
+    total_weights: Array
     item_maximum: int
 
     @classmethod
@@ -122,7 +123,7 @@ class EvidenceReader:
         """What is read and how it adds up."""
         return (
             f"{self.summary}: each message read for every item, the strongest readings and their "
-            "mean made into items, the total a line through their sum"
+            "mean made into items, and these into the total"
         )
 
     def prepare(self, backbone: Backbone) -> Backbone:
@@ -142,7 +143,7 @@ class EvidenceReader:
         windows
             States of each one's messages, shape (m, L, hidden_size) each.
         """
-        return np.asarray(self.line[0] + self.line[1] * self.profiles(windows).sum(axis=1))
+        return np.asarray(self.total_weights[0] + self.profiles(windows) @ self.total_weights[1:])
 
     def profiles(self, windows: Sequence[npt.NDArray[np.float32]]) -> Array:
         """Give the items of windows, points within their range, shape (n, n_items)."""
@@ -175,7 +176,7 @@ class EvidenceReader:
         )
 
 
-_TENSORS = ("weights", "intercepts", "profile_weights", "profile_intercepts", "line")
+_TENSORS = ("weights", "intercepts", "profile_weights", "profile_intercepts", "total_weights")
 
 
 def pool(readings: Array) -> Array:

@@ -144,7 +144,7 @@ class ReaderSection(Section):
     """See `settings.ReaderSettings`; `default` is written for no layers."""
 
     layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    penalty: float = Field(10.0, gt=0)
+    penalty: float = Field(3.0, gt=0)
     folds: int = Field(5, ge=2)
 
     @field_validator("layers", mode="before")
