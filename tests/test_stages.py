@@ -223,7 +223,7 @@ def test_a_training_that_leaves_people_without_a_held_out_score_is_refused(backb
         ((), "the first stage is not ground_truth"),
         (("annotator",), "the first stage is not ground_truth"),
         (("ground_truth", "ensemble", "relabel"), "a stage comes after ensemble"),
-        (("ground_truth", "relabel", "annotator"), "annotator comes after relabel"),
+        (("ground_truth", "relabel", "annotator"), "annotator is not the second stage"),
         (("ground_truth", "ground_truth"), "ground_truth stands twice"),
     ],
 )
