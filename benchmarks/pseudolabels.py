@@ -350,13 +350,30 @@ def curve(data: Data, probe: Learner) -> Rows:
         rows.append(
             {
                 "name": f"{n} questionnaires, {m} annotated",
+                "questionnaires": n,
+                "annotated": m,
                 "mae": float(np.mean(errors)),
                 "mae_standard_error_of_draws": float(spread),
                 "r": float(np.mean(correlations)),
                 "draws": DRAWS,
             }
         )
+    for row in rows:
+        row["one_replaces"] = _worth(row, [each for each in rows if not each["annotated"]])
     return rows
+
+
+def _worth(row: Mapping[str, Any], alone: Rows) -> float | None:
+    """Give the questionnaires that one annotated person replaces: those that give the same error.
+
+    None where there is no annotated person, or fewer or more questionnaires than were tried would
+    be needed.
+    """
+    errors = np.minimum.accumulate([each["mae"] for each in alone])  # chance lets it rise at times
+    if not row["annotated"] or not errors[-1] <= row["mae"] <= errors[0]:
+        return None
+    needed = np.interp(row["mae"], errors[::-1], [each["questionnaires"] for each in alone][::-1])
+    return float((needed - row["questionnaires"]) / row["annotated"])
 
 
 def _some(windows: list[Window], n: int, generator: np.random.Generator) -> list[Window]:
