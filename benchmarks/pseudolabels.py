@@ -21,9 +21,10 @@ import numpy as np
 
 from benchmarks.bundled_people import people as bundled_cohort
 from benchmarks.human_text import N_FOLDS, START, people
-from benchmarks.shared import Options, Scores, features, messages, options, shared_folder, show
+from benchmarks.shared import Options, Scores, messages, options, shared_folder, show
 from sottovoce import bundled
 from sottovoce.annotations import Annotation, quotes_from
+from sottovoce.backbones import Backbone, load_backbone
 from sottovoce.cohort import Window, assign_folds, newest_window, timeline
 from sottovoce.conversations import (
     Conversation,
@@ -55,30 +56,37 @@ DRAWS = 10
 
 
 class Kept(Learner):
-    """A learner whose readings are kept outside the repository, since they take minutes."""
+    """A learner that takes what was read once for probe and reader, since it takes minutes.
 
-    def __init__(self, settings: EstimatorSettings, windows: Sequence[Window]) -> None:
-        super().__init__(settings)
+    Pooled states are worked out from those of the messages: their mean, and their mean by tokens.
+    """
+
+    def __init__(
+        self, settings: EstimatorSettings, windows: Sequence[Window], backbone: Backbone
+    ) -> None:
+        super().__init__(settings, backbone)
         self.rows = {(each.user_id, each.messages): row for row, each in enumerate(windows)}
-        rendering = settings.rendering
-        self.pooled: Features = {}
-        self.said: list[MessageStates] = []
-        if settings.reader is not None:
-            self.said = messages(self.backbone, windows, rendering, self.layers)
-        else:
-            poolings = settings.probe.poolings
-            self.pooled = features(self.backbone, windows, rendering, self.layers, poolings)
+        self.said, self.tokens = messages(backbone, windows, settings.rendering, PROBE.layers)
 
     def states(self, windows: Sequence[Window], advance: Advance = silent) -> Features:
-        """Give what was read of some of the windows."""
+        """Give pooled states of some of the windows, on the probe's layers."""
         advance(len(windows), len(windows))
         rows = [self.rows[each.user_id, each.messages] for each in windows]
-        return {pooling: states[rows] for pooling, states in self.pooled.items()}
+        means = [self.said[row].states.mean(axis=0) for row in rows]
+        weighed = [
+            np.average(self.said[row].states, axis=0, weights=self.tokens[row]) for row in rows
+        ]
+        return {
+            "mean": np.array(weighed, np.float32),
+            "message_mean": np.array(means, np.float32),
+        }
 
     def messages(self, windows: Sequence[Window], advance: Advance = silent) -> list[MessageStates]:
-        """Give what was read of each message of some of the windows."""
+        """Give the messages' states of some of the windows, on the reader's layers."""
         advance(len(windows), len(windows))
-        return [self.said[self.rows[each.user_id, each.messages]] for each in windows]
+        places = [PROBE.layers.index(layer) for layer in self.layers]
+        read = [self.said[self.rows[each.user_id, each.messages]] for each in windows]
+        return [MessageStates(each.messages, each.states[:, places]) for each in read]
 
 
 @dataclass(frozen=True)
@@ -107,10 +115,11 @@ class Data:
         """Give the members, which have read everybody."""
         settings = read_recipe("recipes/smollm2-probe.yaml").settings
         windows = [*self.people, *self.pool, *self.test]
+        backbone = load_backbone(settings.backbone.name)
         reader = replace(settings, probe=ProbeSettings(), reader=ReaderSettings())
         return {
-            "probe": Kept(replace(settings, probe=PROBE), windows),
-            "reader": Kept(reader, windows),
+            "probe": Kept(replace(settings, probe=PROBE), windows, backbone),
+            "reader": Kept(reader, windows, backbone),
         }
 
 

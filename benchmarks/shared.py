@@ -102,8 +102,16 @@ def features(
 
 def messages(
     backbone: Backbone, windows: Sequence[Window], rendering: Rendering, layers: Sequence[int]
-) -> list[MessageStates]:
-    """Read windows message by message, or take what was read before, as `features`."""
+) -> tuple[list[MessageStates], list[npt.NDArray[np.int64]]]:
+    """Read windows message by message, or take what was read before, as `features`.
+
+    Returns
+    -------
+    list of MessageStates
+        For each window.
+    list of array
+        Tokens of each of their messages.
+    """
     inputs, file = _kept_file(backbone, windows, rendering, (list(layers), "messages"))
     if not file.is_file():
         with _reading(backbone, inputs) as advance:
@@ -116,10 +124,20 @@ def messages(
         save_file(arrays, file)
     kept = load_file(file)
     starts = [0, *kept["ends"].tolist()]
-    return [
+    found = [
         MessageStates(kept["messages"][start:end], kept["states"][start:end])
         for start, end in pairwise(starts)
     ]
+    return found, [_tokens(each) for each in inputs]
+
+
+def _tokens(rendered: ModelInput) -> npt.NDArray[np.int64]:
+    """Count the tokens of each of the person's messages, in order."""
+    counts: dict[int, int] = {}
+    for span in (span for segment in rendered.segments for span in segment.spans):
+        if span.role == "user" and span.end > span.start:
+            counts[span.message] = counts.get(span.message, 0) + span.end - span.start
+    return np.array([counts[message] for message in sorted(counts)])
 
 
 def _kept_file(

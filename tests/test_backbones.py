@@ -237,3 +237,22 @@ def test_the_cache_can_be_named_and_has_a_place_by_default(monkeypatch, tmp_path
     monkeypatch.delenv("SOTTOVOCE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "sottovoce"
+
+
+def test_two_processes_that_make_a_backbone_at_once_leave_the_first(tmp_path):
+    target, made = tmp_path / "cache" / "small", []
+
+    def write(folder, text):
+        (folder / "model.safetensors").write_text(text)
+        made.append(text)
+
+    def slow(folder):
+        backbones._make_once(target, lambda other: write(other, "quick"))
+        write(folder, "slow")
+
+    backbones._make_once(target, slow)
+    assert made == ["quick", "slow"]
+    assert (target / "model.safetensors").read_text() == "quick"
+    assert [each.name for each in target.parent.iterdir()] == ["small"]
+    backbones._make_once(target, slow)
+    assert made == ["quick", "slow"]

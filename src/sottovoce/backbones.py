@@ -285,9 +285,12 @@ def _make_once(target: Path, make: Callable[[Path], None]) -> None:
         make(partial)
         digest = _sha256(partial / "model.safetensors")
         (partial / "converted.json").write_text(json.dumps({"sha256": digest}), "utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        partial.rename(target)
+        if not _is_intact(target):  # another process may have been quicker
+            shutil.rmtree(target, ignore_errors=True)
+            partial.rename(target)
+    except OSError:
+        if not _is_intact(target):
+            raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
