@@ -130,11 +130,14 @@ def test_fine_tuning_becomes_settings(tmp_path):
 def test_a_recipe_has_one_body(tmp_path):
     sentence = wrong(tmp_path, finetune={"methd": "lora"}, seed=-1)
     assert sentence == (
-        "3 mistakes: finetune: a recipe has a probe or is fine-tuned; leave one of them out; "
+        "3 mistakes: finetune: a recipe has one body, this one has probe and finetune; leave all "
+        "but one out; "
         "finetune.methd is not a key, did you mean method?; "
         "seed: input should be greater than or equal to 0"
     )
-    assert wrong(tmp_path, finetune={}).startswith("one mistake: finetune: a recipe has a probe")
+    for body in ("finetune", "reader"):
+        sentence = wrong(tmp_path, **{body: {}})
+        assert sentence.startswith(f"one mistake: {body}: a recipe has one body")
 
 
 def test_every_mistake_of_fine_tuning_is_told_at_once(tmp_path):
@@ -245,7 +248,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "mistake"),
     [
-        ({"data": {"chats": "bundled"}}, "data: the bundled cohort brings its labels and people"),
+        ({"data": {"chats": "bundled"}}, "data: the bundled cohort brings all of its files"),
         ({"data": {"labels": None}}, "data: labels are missing; name the labels.jsonl"),
         ({"data": {"split": "fit"}}, "data: a split needs people, the people.jsonl"),
         ({"data": {"chats": ""}}, "data.chats: string should have at least 1 character"),
@@ -258,6 +261,8 @@ def test_every_mistake_is_told_at_once(tmp_path):
         ({"probe": {"penalties": [float("nan")]}}, "probe.penalties.0: input should be a finite"),
         ({"windows": {"look_back_days": float("inf")}}, "windows.look_back_days: input should be"),
         ({"windows": {"look_back_days": 1e9}}, "windows.look_back_days: input should be less"),
+        ({"probe": None, "reader": {"layers": []}}, "reader.layers: write default, or a list"),
+        ({"probe": None, "reader": {"penalty": 0}}, "reader.penalty: input should be greater"),
         ({"backbone": {"dtype": "int8"}}, "backbone.dtype: input should be 'float32', 'bfloat16'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
         ({"zzz": 1}, "zzz is not a key"),
