@@ -13,7 +13,7 @@ import numpy as np
 
 from sottovoce import bundled
 from sottovoce.ablation import Ablation, tabulate
-from sottovoce.annotations import Annotation, read_annotations
+from sottovoce.annotations import annotations_by_person
 from sottovoce.cohort import Cohort, Window, assign_folds, build_cohort, newest_window, timeline
 from sottovoce.conversations import Conversation, read_chats, read_labels, write_json_lines
 from sottovoce.curriculum import RECIPES, Curriculum, read_curriculum
@@ -162,7 +162,7 @@ def _material(curriculum: Curriculum, cohort: Cohort) -> Material:
         people.setdefault(each.user_id, []).append(each)
     timelines = {user: timeline(each) for user, each in people.items()}
     pool = [newest_window(user, said, rules) for user, said in timelines.items() if said]
-    annotations = _annotations(files["annotations"], leader.instrument)
+    annotations = annotations_by_person(files["annotations"], leader.instrument)
     test: tuple[Window, ...] = ()
     if section.test is not None:
         simulated = section.test.chats == BUNDLED
@@ -180,21 +180,6 @@ def _material(curriculum: Curriculum, cohort: Cohort) -> Material:
                 fix="look at the files with sottovoce check",
             )
     return Material(cohort.windows, pool, annotations, test)
-
-
-def _annotations(path: Path, key: str) -> dict[str, Annotation]:
-    found: dict[str, Annotation] = {}
-    for each in read_annotations(path, key):
-        if each.instrument != key:
-            raise DataError(
-                f"an annotation is of {each.instrument}, the members estimate {key}",
-                path=path,
-                fix="name annotations of the same questionnaire",
-            )
-        if each.user_id in found:
-            raise DataError("a person has two annotations", path=path, fix="keep one of them")
-        found[each.user_id] = each
-    return found
 
 
 def _ablation(key: str, stages: Sequence[Stage], tested: _Tested) -> Ablation:
