@@ -259,7 +259,7 @@ def test_a_run_that_fails_half_way_leaves_what_was_there(
     if force:
         out.write_text("mine")
     monkeypatch.setattr("sottovoce.stream.PEOPLE_AT_ONCE", 1)
-    once, passed = Estimator.score, []
+    once, passed = Estimator.explain, []
 
     def twice(self, windows, **options):
         passed.append(windows)
@@ -267,7 +267,7 @@ def test_a_run_that_fails_half_way_leaves_what_was_there(
             raise DataError("the second cannot be read", fix="read the first")
         return once(self, windows, **options)
 
-    monkeypatch.setattr(Estimator, "score", twice)
+    monkeypatch.setattr(Estimator, "explain", twice)
     outcome = score(path, "--out", out, *force)
     assert outcome.exit_code == 1
     assert "the second cannot be read" in outcome.stderr
