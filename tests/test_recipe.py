@@ -17,7 +17,7 @@ from sottovoce.settings import EstimatorSettings, FinetuneSettings, LoraSettings
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 EVERY = sorted(path for path in SHIPPED.glob("*.yaml") if not path.stem.startswith("self-train"))
-METHODS = {"probe": None, "lora": "lora", "qlora": "lora", "full": "full"}
+METHODS = {"probe": None, "reader": None, "lora": "lora", "qlora": "lora", "full": "full"}
 
 
 def wrong(tmp_path, **changes) -> str:
@@ -69,6 +69,7 @@ def test_the_recipes_of_the_repository_are_valid(path):
     if told in METHODS:
         assert METHODS[told] == (recipe.finetune.method if recipe.finetune else None)
         assert (told == "qlora") == (recipe.backbone.quantization == "nf4")
+        assert (told == "reader") == (recipe.reader is not None)
 
 
 @pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
@@ -78,9 +79,14 @@ def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publis
         assert "members" in text
         return
     assert "2606.17973" in text
-    if "finetune:" not in text:
+    keys = ["look_back_days", "roles", "max_tokens"]
+    if "finetune:" in text:
+        keys += ["method", "pooling", "loss", "schedule"]
+    elif "reader:" in text:
+        keys += ["coverage", "folds"]
+    else:
         return
-    for key in ("look_back_days", "roles", "max_tokens", "method", "pooling", "loss", "schedule"):
+    for key in keys:
         (line,) = [each for each in text.splitlines() if each.strip().startswith(f"{key}:")]
         assert "# not published" in line
 
@@ -263,6 +269,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
         ({"windows": {"look_back_days": 1e9}}, "windows.look_back_days: input should be less"),
         ({"probe": None, "reader": {"layers": []}}, "reader.layers: write default, or a list"),
         ({"probe": None, "reader": {"penalty": 0}}, "reader.penalty: input should be greater"),
+        ({"probe": None, "reader": {"folds": 2}}, "reader.folds: input should be greater"),
         ({"backbone": {"dtype": "int8"}}, "backbone.dtype: input should be 'float32', 'bfloat16'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
         ({"zzz": 1}, "zzz is not a key"),

@@ -50,6 +50,12 @@ def test_the_record_names_the_body_that_is_used_only():
     assert set(record) & {"probe", "finetune", "reader"} == {"reader"}
 
 
+def test_a_reader_needs_a_fold_to_read_and_two_to_teach():
+    assert ReaderSettings(n_folds=3).n_folds == 3
+    with pytest.raises(DataError, match="a reader needs 3 folds or more"):
+        ReaderSettings(n_folds=2)
+
+
 def test_a_reader_reads_the_middle_of_any_backbone_unless_layers_are_named():
     assert ReaderSettings().layers_of(30) == (15, 18, 21)
     assert ReaderSettings().layers_of(2) == (1,)
