@@ -11,9 +11,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,17 @@ from safetensors.numpy import load_file, save_file
 
 from sottovoce.backbones import Backbone, cache_folder
 from sottovoce.cohort import Window
-from sottovoce.features import Features, Pooling, pooled_states
+from sottovoce.features import (
+    Features,
+    MessageStates,
+    Pooling,
+    message_states,
+    pooled_states,
+)
 from sottovoce.instruments import PHQ_9
 from sottovoce.jobs import Examples
 from sottovoce.model_input import ModelInput, Renderer, Rendering, tokenizer_fingerprint
+from sottovoce.progress import Advance
 
 Scores = npt.NDArray[np.float64]
 RESULTS = Path(__file__).parent / "results"
@@ -82,6 +91,41 @@ def features(
     poolings: Sequence[Pooling],
 ) -> Features:
     """Read windows, or take what was read before from the cache outside the repository."""
+    inputs, file = _kept_file(backbone, windows, rendering, (list(layers), list(poolings)))
+    if not file.is_file():
+        with _reading(backbone, inputs) as advance:
+            read = pooled_states(backbone, inputs, layers, poolings, advance)
+        save_file({str(pooling): states for pooling, states in read.items()}, file)
+    kept = load_file(file)
+    return {pooling: kept[pooling] for pooling in poolings}
+
+
+def messages(
+    backbone: Backbone, windows: Sequence[Window], rendering: Rendering, layers: Sequence[int]
+) -> list[MessageStates]:
+    """Read windows message by message, or take what was read before, as `features`."""
+    inputs, file = _kept_file(backbone, windows, rendering, (list(layers), "messages"))
+    if not file.is_file():
+        with _reading(backbone, inputs) as advance:
+            read = message_states(backbone, inputs, layers, advance)
+        arrays = {
+            "ends": np.cumsum([len(each.messages) for each in read]),
+            "messages": np.concatenate([each.messages for each in read]),
+            "states": np.concatenate([each.states for each in read]),
+        }
+        save_file(arrays, file)
+    kept = load_file(file)
+    starts = [0, *kept["ends"].tolist()]
+    return [
+        MessageStates(kept["messages"][start:end], kept["states"][start:end])
+        for start, end in pairwise(starts)
+    ]
+
+
+def _kept_file(
+    backbone: Backbone, windows: Sequence[Window], rendering: Rendering, what: object
+) -> tuple[list[ModelInput], Path]:
+    """Render windows, and name the file that keeps what was read of exactly these."""
     renderer = Renderer.of(backbone.tokenizer, rendering, backbone.max_length)
     inputs = [renderer.render(window) for window in windows]
     digest = hashlib.sha256()
@@ -89,26 +133,21 @@ def features(
         backbone.fingerprint,
         tokenizer_fingerprint(backbone.tokenizer),
         rendering.fingerprint,
-        str((list(layers), list(poolings))),
+        str(what),
         *(str(each.segments) for each in inputs),
     ):
         digest.update(part.encode())
     file = cache_folder() / "benchmarks" / f"{digest.hexdigest()}.safetensors"
-    if file.is_file():
-        kept = load_file(file)
-        return {pooling: kept[pooling] for pooling in poolings}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return inputs, file
+
+
+@contextmanager
+def _reading(backbone: Backbone, inputs: Sequence[ModelInput]) -> Iterator[Advance]:
+    """Show a bar while windows are read."""
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"Reading with {backbone.name}", total=len(inputs))
-        read = pooled_states(
-            backbone,
-            inputs,
-            layers,
-            poolings,
-            lambda done, _total, _figures=None: bar.update(task, completed=done),
-        )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({str(pooling): states for pooling, states in read.items()}, file)
-    return read
+        yield lambda done, _total, _figures=None: bar.update(task, completed=done)
 
 
 def examples_of(inputs: Sequence[ModelInput], totals: Scores) -> Examples:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests import recipes, tiny
+from tests import annotating, recipes, tiny
 
 # Read when torch is first imported. With two threads the small batched triangular solves of
 # Qwen3.5's linear attention take 3 s instead of 0.02 s on a CPU.
@@ -91,6 +91,26 @@ def tuned_run(tmp_path_factory, tiny_bert) -> Path:
 def threads() -> int:
     """Threads for what a real backbone reads: every core, unless other tests run beside it."""
     return 1 if "PYTEST_XDIST_WORKER" in os.environ else os.cpu_count() or 1
+
+
+@pytest.fixture(scope="session")
+def running():
+    """Run a scripted annotation service over HTTP; tests that change it ask for `service`."""
+    with annotating.serving() as service:
+        yield service
+
+
+@pytest.fixture
+def service(running):
+    """Give the annotation service as if nobody had called it."""
+    running.forget()
+    return running
+
+
+@pytest.fixture
+def service_keys(monkeypatch):
+    """Put keys of the annotation services into the environment."""
+    annotating.set_keys(monkeypatch)
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,27 @@
 """Made-up people of a self-training, read as numbers instead of text, so that tests are quick."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tests import tiny
 
-from sottovoce.annotations import Annotation
+from sottovoce.annotations import Annotation, Quote
 from sottovoce.backbones import Backbone
 from sottovoce.cohort import Window
-from sottovoce.features import Features
+from sottovoce.features import Features, MessageStates
 from sottovoce.instruments import PHQ_9
 from sottovoce.learner import Learner
 from sottovoce.material import Material
 from sottovoce.progress import Advance, silent
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings, ReaderSettings
 
 WIDTH = 24
 SETTINGS = EstimatorSettings(
     backbone=BackboneSettings("made-up"), probe=ProbeSettings(("mean",), (1,))
 )
+
+READER = ReaderSettings((1,))
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,26 @@ class Reader(Learner):
         return {"mean": np.array(rows, np.float32).reshape(len(rows), 1, WIDTH)}
 
 
+class Quoter(Learner):
+    """An evidence reader on numbers: the first of five messages is what `Reader` reads."""
+
+    def __init__(self, backbone: Backbone, states: dict[str, np.ndarray]) -> None:
+        super().__init__(EstimatorSettings(backbone=SETTINGS.backbone, reader=READER), backbone)
+        self.read_of, self.trainings = states, []
+
+    def fit(self, windows, supervision=None, *rest):
+        self.trainings.append((list(windows), supervision))
+        return super().fit(windows, supervision, *rest)
+
+    def messages(self, windows, advance=silent):
+        return [
+            MessageStates(
+                np.arange(5), np.outer([1, 0, 0, 0, 0], self.read_of[each.user_id])[:, None]
+            )
+            for each in windows
+        ]
+
+
 def _fields():
     return (("backbone", SETTINGS.backbone), ("probe", SETTINGS.probe))
 
@@ -68,6 +90,20 @@ def crowd(n: tuple[int, int, int] = (60, 120, 200), seed: int = 0) -> Crowd:
     known = {user: said for user, said in annotations.items() if user < f"p{second:04d}"}
     material = Material(windows[:first], windows[first:second], known, windows[second:])
     return Crowd(material, states)
+
+
+def quoted(crowd: Crowd) -> dict[str, Annotation]:
+    """Give every annotation a quote of the first message, its level by the total."""
+    windows = {each.user_id: each for each in (*crowd.material.training, *crowd.material.pool)}
+    return {
+        user: replace(
+            said,
+            quotes=(
+                Quote(1, round(said.total / 9), windows[user].messages[0].content[:20].strip()),
+            ),
+        )
+        for user, said in crowd.material.annotations.items()
+    }
 
 
 def annotation(user: str, total: float, sd: float = 2.0) -> Annotation:

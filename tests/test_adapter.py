@@ -100,6 +100,12 @@ def test_a_target_that_matches_nothing_is_one_sentence(tiny_bert):
     )
 
 
+@pytest.mark.parametrize("frozen_layers", [0, 1])
+def test_a_target_is_a_whole_part_of_a_layer_s_name(tiny_qwen, frozen_layers):
+    with pytest.raises(ModelError, match="no layer of the backbone is named proj"):
+        attach(load_backbone(str(tiny_qwen)).model, LoraSettings(targets=("proj",)), frozen_layers)
+
+
 def test_weights_of_another_backbone_are_refused(tiny_bert):
     model = load_backbone(str(tiny_bert)).model
     with pytest.raises(ModelError, match=r"weights for layers\.0\.x, which the backbone lacks"):

@@ -10,7 +10,7 @@ from sottovoce.errors import DataError
 from sottovoce.material import SelfTraining
 from sottovoce.metrics import difference, mae, resample_people
 from sottovoce.settings import EstimatorSettings, FinetuneSettings
-from sottovoce.stages import names_of, order_problem, run_stages
+from sottovoce.stages import names_of, order_problem, readers_problem, run_stages
 
 PLAN = SelfTraining(trust=(0.5, 1.0))
 CROWD = taught.crowd()
@@ -223,12 +223,14 @@ def test_a_training_that_leaves_people_without_a_held_out_score_is_refused(backb
         ((), "the first stage is not ground_truth"),
         (("annotator",), "the first stage is not ground_truth"),
         (("ground_truth", "ensemble", "relabel"), "a stage comes after ensemble"),
-        (("ground_truth", "relabel", "annotator"), "annotator comes after relabel"),
+        (("ground_truth", "relabel", "annotator"), "annotator is not the second stage"),
         (("ground_truth", "ground_truth"), "ground_truth stands twice"),
+        (("ground_truth", "relabel", "evidence"), "evidence comes after relabel"),
+        (("ground_truth", "evidence"), "no member learns from quotes"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(backbone, stages, problem):
-    assert problem in order_problem(stages)
+    assert problem in (order_problem(stages) or readers_problem(stages, 0, 1))
     with pytest.raises(DataError, match=problem):
         run(backbone, plan=replace(PLAN, stages=stages))
 
@@ -236,3 +238,60 @@ def test_an_order_that_makes_no_sense_is_refused(backbone, stages, problem):
 def test_rounds_of_relabelling_are_numbered():
     plan = SelfTraining(("ground_truth", "relabel", "relabel", "ensemble"))
     assert names_of(plan) == ["ground_truth", "relabel-1", "relabel-2", "ensemble"]
+
+
+EVIDENCE = replace(PLAN, stages=("ground_truth", "annotator", "evidence", "relabel", "ensemble"))
+
+
+def with_quoter(backbone, plan=EVIDENCE, annotations=None):
+    """Run the stages with a probe that reads worse than the reader of quotes."""
+    generator = np.random.default_rng(1)
+    blurred = {
+        user: state + generator.normal(0, 3, len(state)) for user, state in CROWD.states.items()
+    }
+    annotations = taught.quoted(CROWD) if annotations is None else annotations
+    material = replace(CROWD.material, annotations=annotations)
+    members = {
+        "probe": taught.Reader(backbone, blurred),
+        "reader": taught.Quoter(backbone, CROWD.states),
+    }
+    return members, run_stages(material, members, plan)
+
+
+def test_a_reader_of_quotes_joins_from_its_own_stage_on(backbone):
+    members, stages = with_quoter(backbone)
+    used = {each.name: set(each.taught.fits) for each in stages}
+    assert used["ground_truth"] == used["annotator"] == {"probe"}
+    assert used["evidence"] == {"probe", "reader"}
+    assert used["ensemble"] > {"probe.ground_truth"}
+    by_name = {each.name: each for each in stages}
+    assert by_name["evidence"].record["quotes"] == 180
+    assert by_name["evidence"].points.shape == (200, 2)
+    assert gap(by_name["evidence"], by_name["ground_truth"]).upper < 0
+    tested = {each.user_id for each in CROWD.material.test}
+    for windows, supervision in members["reader"].trainings:
+        assert not tested & {each.user_id for each in windows}
+        assert not tested & set(supervision.annotations)
+
+
+def test_a_reader_that_does_not_help_is_left_out_and_told(backbone):
+    wrong = {
+        user: replace(
+            said,
+            items=tuple(3 - each for each in said.items),
+            quotes=tuple(replace(each, level=sum(map(ord, user)) % 4) for each in said.quotes),
+        )
+        for user, said in taught.quoted(CROWD).items()
+    }
+    _, stages = with_quoter(backbone, annotations=wrong)
+    evidence = stages[2]
+    assert set(evidence.taught.fits) == set(stages[1].taught.fits)
+    assert any("no reader of quotes is used" in each for each in evidence.notes)
+
+
+def test_members_and_stages_have_to_fit(backbone):
+    reader = taught.Quoter(backbone, CROWD.states)
+    with pytest.raises(DataError, match="every member learns from quotes"):
+        run_stages(CROWD.material, {"reader": reader}, EVIDENCE)
+    with pytest.raises(DataError, match="a member learns from quotes; add the stage evidence"):
+        with_quoter(backbone, PLAN)

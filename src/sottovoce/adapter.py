@@ -181,7 +181,7 @@ def _targets(model: Any, lora: LoraSettings, frozen_layers: int) -> list[str] | 
         for place, block in enumerate(upper_blocks(model, frozen_layers), frozen_layers)
         for inside, each in block.named_modules()
         if isinstance(each, nn.Linear)
-        if not lora.targets or inside.endswith(lora.targets)
+        if not lora.targets or any(f".{inside}".endswith(f".{target}") for target in lora.targets)
     ] or list(lora.targets)
 
 

@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sottovoce.conversations import Message, check_text, located, read_json_lines, write_json_lines
+from sottovoce.conversations import (
+    Message,
+    check_text,
+    located,
+    read_json_lines,
+    record_of,
+    text_in,
+    write_json_lines,
+)
 from sottovoce.errors import DataError, describe
 from sottovoce.instruments import PHQ_9, Instrument, instrument
 
@@ -176,19 +184,19 @@ def annotation_from(record: object, default: str | None = None) -> Annotation:
     DataError
         If a field is missing, of the wrong kind, or outside the instrument's range.
     """
-    fields = _object(record)
+    fields = record_of(record)
     items = fields.get("items")
     if not isinstance(items, list):
         raise DataError(f"it is {describe(items)}", field="items", fix="give a list of numbers")
     spread = fields.get("spread")
     return Annotation(
-        _text(fields, "user_id"),
-        _text(fields, "annotator"),
+        text_in(fields, "user_id"),
+        text_in(fields, "annotator"),
         tuple(_number(each, "items") for each in items),
         _number(fields.get("total"), "total"),
         _number(fields.get("sd"), "sd"),
         quotes_from(fields.get("evidence", [])),
-        instrument(_text({"instrument": default, **fields}, "instrument")).key,
+        instrument(text_in({"instrument": default, **fields}, "instrument")).key,
         int(_number(fields.get("n_samples", 1), "n_samples")),
         None if spread is None else _number(spread, "spread"),
     )
@@ -200,7 +208,7 @@ def quotes_from(raw: object) -> tuple[Quote, ...]:
         raise DataError(f"it is {describe(raw)}", field="evidence", fix="give a list")
     quotes = []
     for each in raw:
-        fields = _object(each)
+        fields = record_of(each)
         trap = fields.get("trap")
         if trap is not None and trap not in TRAPS:
             raise DataError(
@@ -212,7 +220,7 @@ def quotes_from(raw: object) -> tuple[Quote, ...]:
                 "a quote's item or level is not whole", field="evidence", fix="correct it"
             )
         quotes.append(
-            Quote(int(item), int(level), _text(fields, "quote"), cast("Trap | None", trap))
+            Quote(int(item), int(level), text_in(fields, "quote"), cast("Trap | None", trap))
         )
     return tuple(quotes)
 
@@ -310,8 +318,8 @@ def read_quotes(path: str | Path) -> dict[str, tuple[Quote, ...]]:
     found: dict[str, tuple[Quote, ...]] = {}
     for line, record in read_json_lines(path):
         try:
-            fields = _object(record)
-            user = _text(fields, "user_id")
+            fields = record_of(record)
+            user = text_in(fields, "user_id")
             found[user] = found.get(user, ()) + quotes_from(fields.get("evidence"))
         except DataError as error:
             raise located(error, path, line) from None
@@ -325,19 +333,6 @@ def with_quotes(
     return [
         replace(each, quotes=each.quotes + quotes.get(each.user_id, ())) for each in annotations
     ]
-
-
-def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise DataError(f"this is {describe(value)}", fix="write a JSON object")
-    return value
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(f"it is {describe(value)}", field=name, fix="give a non-empty text")
-    return value
 
 
 def _number(value: object, name: str) -> float:

@@ -5,14 +5,21 @@ changed, of one person and purpose the latest counts. Fails closed. Does not kno
 is sent (`disclosure`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sottovoce.conversations import format_time, located, parse_time, read_json_lines
-from sottovoce.errors import DataError, describe
+from sottovoce.conversations import (
+    format_time,
+    located,
+    parse_time,
+    read_json_lines,
+    record_of,
+    text_in,
+)
+from sottovoce.errors import DataError
 
 Purpose = Literal["monitoring", "warning", "research", "external_annotation"]
 PURPOSES: tuple[Purpose, ...] = ("monitoring", "warning", "research", "external_annotation")
@@ -110,16 +117,14 @@ def grant_from(record: object) -> Grant:
     DataError
         If a field is missing or of the wrong kind; says which, not what it holds.
     """
-    if not isinstance(record, dict):
-        raise DataError(f"this is {describe(record)}", fix="write a JSON object")
-    fields = cast("Mapping[str, Any]", record)
+    fields = record_of(record)
     withdrawn = fields.get("withdrawn_at")
     return Grant(
-        _text(fields, "user_id"),
-        cast("Purpose", _text(fields, "purpose")),
+        text_in(fields, "user_id"),
+        cast("Purpose", text_in(fields, "purpose")),
         parse_time(fields.get("granted_at"), field="granted_at"),
         None if withdrawn is None else parse_time(withdrawn, field="withdrawn_at"),
-        *(None if fields.get(name) is None else _text(fields, name) for name in _REMARKS),
+        *(None if fields.get(name) is None else text_in(fields, name) for name in _REMARKS),
     )
 
 
@@ -154,10 +159,3 @@ def read_consent(path: str | Path) -> Consent:
         except DataError as error:
             raise located(error, path, line) from None
     return Consent(grants)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(f"it is {describe(value)}", field=name, fix="give a non-empty text")
-    return value

@@ -6,7 +6,7 @@ which message may predict which questionnaire (`cohort`).
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -142,19 +142,19 @@ def conversation_from(record: object) -> Conversation:
     DataError
         If a field is missing or of the wrong kind; says which, not what it holds.
     """
-    fields = _object(record)
+    fields = record_of(record)
     raw = fields.get("messages")
     if not isinstance(raw, list):
         raise DataError(f"it is {describe(raw)}", field="messages", fix="give a list of messages")
     messages = []
     for number, each in enumerate(raw, start=1):
         try:
-            messages.append(_message_from(_object(each)))
+            messages.append(_message_from(record_of(each)))
         except DataError as error:
             place = f"messages[{number}]" + (f".{error.field}" if error.field else "")
             raise DataError(error.problem, field=place, fix=error.fix) from None
     return Conversation(
-        _identifier(fields, "user_id"), _identifier(fields, "conversation_id"), tuple(messages)
+        text_in(fields, "user_id"), text_in(fields, "conversation_id"), tuple(messages)
     )
 
 
@@ -185,8 +185,8 @@ def response_from(record: object) -> QuestionnaireResponse:
     DataError
         If a field is missing, of the wrong kind, or outside the instrument's range.
     """
-    fields = _object(record)
-    used = instrument(_identifier(fields, "instrument"))
+    fields = record_of(record)
+    used = instrument(text_in(fields, "instrument"))
     items = _items_from(fields.get("items"))
     total = fields.get("total")
     if total is not None and (isinstance(total, bool) or not isinstance(total, int | float)):
@@ -204,7 +204,7 @@ def response_from(record: object) -> QuestionnaireResponse:
     elif total is None:
         raise DataError("there is neither a total nor items", field="total", fix="give one")
     return QuestionnaireResponse(
-        _identifier(fields, "user_id"),
+        text_in(fields, "user_id"),
         used.key,
         parse_time(fields.get("completed_at"), field="completed_at"),
         total,
@@ -410,13 +410,15 @@ def _refuse_constant(name: str) -> None:
     raise DataError(f"{name} is not a number", fix="write null where there is no value")
 
 
-def _object(value: object) -> dict[str, Any]:
+def record_of(value: object) -> dict[str, Any]:
+    """Give a decoded line as a JSON object, or raise DataError."""
     if not isinstance(value, dict):
         raise DataError(f"this is {describe(value)}", fix="write a JSON object")
     return value
 
 
-def _identifier(fields: dict[str, Any], name: str) -> str:
+def text_in(fields: Mapping[str, Any], name: str) -> str:
+    """Give a field that holds a non-empty text, or raise DataError."""
     value = fields.get(name)
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"it is {describe(value)}", field=name, fix="give a non-empty text")

@@ -16,12 +16,12 @@ from sottovoce import bundled
 from sottovoce.combination import Weighting
 from sottovoce.duplicates import ALIKE
 from sottovoce.errors import RecipeError
-from sottovoce.material import KINDS, Kind, SelfTraining
+from sottovoce.material import STUDY, Kind, SelfTraining
 from sottovoce.mistakes import Section, mistakes_of, read_mapping, refusal
 from sottovoce.recipe import BUNDLED, Recipe, Text
 from sottovoce.roster import SELF_TRAINING as KEY
 from sottovoce.roster import read_members
-from sottovoce.stages import order_problem
+from sottovoce.stages import order_problem, readers_problem
 
 RECIPES = "recipes"
 """Folder of the members' recipes in a run folder."""
@@ -56,7 +56,7 @@ class SelfTrainingSection(Section):
     pool: PoolSection
     test: TestSection | None = None
     cross_validation: int | None = Field(None, ge=2)
-    stages: tuple[Kind, ...] = KINDS
+    stages: tuple[Kind, ...] = STUDY
     parts: int = Field(2, ge=2)
     trust: tuple[float, ...] = Field((0.25, 0.5, 1.0), min_length=1)
     blend: tuple[float, ...] = ()
@@ -197,6 +197,10 @@ def read_curriculum(path: str | Path) -> Curriculum:
         mistakes += mistakes_of(error, CurriculumForm)
     found, others = read_members(raw, path.parent, KEY)
     mistakes += others
+    if form is not None and found:
+        readers = sum(recipe.reader is not None for _, recipe in found)
+        problem = readers_problem(form.self_training.stages, readers, len(found))
+        mistakes += [f"{KEY}.members: {problem}"] if problem else []
     if mistakes or form is None:
         raise refusal(path, mistakes)
     members = {recipe.name: (place, recipe) for place, recipe in found}

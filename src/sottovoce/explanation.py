@@ -1,7 +1,7 @@
 """An estimate with what it rests on: the item profile and the messages that speak for it.
 
-Owns the line of `evidence.jsonl`, the one output of scoring that repeats what a person said. Does not know
-how messages are read (`evidence`), nor which model reads them.
+Owns the line of `evidence.jsonl`, the one output of scoring that repeats what a person said. Does
+not know how messages are read (`evidence`), nor which model reads them.
 """
 
 from dataclasses import dataclass

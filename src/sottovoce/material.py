@@ -6,7 +6,7 @@ and counted. Does not know models or what a label is worth.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,11 @@ from sottovoce.instruments import Instrument
 
 Array = npt.NDArray[np.float64]
 
-Kind = Literal["ground_truth", "annotator", "relabel", "ensemble"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal["ground_truth", "annotator", "evidence", "relabel", "ensemble"]
+
+STUDY: tuple[Kind, ...] = ("ground_truth", "annotator", "relabel", "ensemble")
+"""The stages that the study names (arXiv 2606.17973); `evidence` is ours, and needs a reader among
+the members."""
 
 FOLDS = 5
 """Folds of people around a calibration; as many as a probe has."""
@@ -37,7 +40,8 @@ class SelfTraining:
     Parameters
     ----------
     stages
-        In order; `relabel` may stand several times, once a round.
+        In order; `relabel` may stand several times, once a round. `evidence` adds the members
+        that learn from quotes.
     parts
         Into how many parts the pool is cut, each labelled by models that were not trained on it.
     trust
@@ -57,7 +61,7 @@ class SelfTraining:
         member nothing; ``equal`` keeps the members of questionnaires alone in the last stage.
     """
 
-    stages: tuple[Kind, ...] = KINDS
+    stages: tuple[Kind, ...] = STUDY
     parts: int = 2
     trust: tuple[float, ...] = (0.25, 0.5, 1.0)
     blend: tuple[float, ...] = ()

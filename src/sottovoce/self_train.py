@@ -45,6 +45,9 @@ from sottovoce.train import (
 
 ABLATION, STAGES = "ablation.json", "stages"
 
+LEARNT: tuple[bundled.Split, ...] = ("train", "unlabelled")
+"""Bundled people whose annotations may be learnt from."""
+
 
 @dataclass(frozen=True, slots=True)
 class SelfTrained:
@@ -162,7 +165,11 @@ def _material(curriculum: Curriculum, cohort: Cohort) -> Material:
         people.setdefault(each.user_id, []).append(each)
     timelines = {user: timeline(each) for user, each in people.items()}
     pool = [newest_window(user, said, rules) for user, said in timelines.items() if said]
-    annotations = annotations_by_person(files["annotations"], leader.instrument)
+    annotations = (
+        {each.user_id: each for part in LEARNT for each in bundled.annotations(part)}
+        if section.pool.annotations == BUNDLED
+        else annotations_by_person(files["annotations"], leader.instrument)
+    )
     test: tuple[Window, ...] = ()
     if section.test is not None:
         simulated = section.test.chats == BUNDLED

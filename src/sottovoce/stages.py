@@ -4,7 +4,7 @@ Owns their order, and what each leaves behind. Does not know files, recipes or m
 people, nor who labels whom (`labelling`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ class Stage:
     Parameters
     ----------
     name
-        `ground_truth`, `annotator`, `relabel-1`..., `ensemble`.
+        `ground_truth`, `annotator`, `evidence`, `relabel-1`..., `ensemble`.
     scorer
         Its estimator, or an ensemble of its members'.
     taught
@@ -121,9 +121,11 @@ def run_stages(
         held-out score, or anything of a test person is left in what is learnt from.
     """
     _refuse_order(plan)
+    readers = {name: each for name, each in learners.items() if each.settings.reader}
+    _refuse_readers(plan, readers, len(learners))
     settings = next(iter(learners.values())).settings
     people = People.of(material, instrument(settings.instrument), plan, settings.seed)
-    run = _Run(Teacher(people, learners), plan)
+    run = _Run(people, learners, plan)
     everybody = [*material.training, *material.pool, *material.test]
     stages: list[Stage] = []
     for number, name in enumerate(names_of(plan)):
@@ -157,13 +159,15 @@ def order_problem(stages: Sequence[str]) -> str | None:
     """Say what is wrong with an order of stages, or None."""
     if not stages or stages[0] != "ground_truth":
         return "the first stage is not ground_truth; begin with it"
-    for kind in ("ground_truth", "annotator", "ensemble"):
+    for kind in ("ground_truth", "annotator", "evidence", "ensemble"):
         if stages.count(kind) > 1:
             return f"{kind} stands twice; leave one out"
     if "ensemble" in stages[:-1]:
         return "a stage comes after ensemble; put ensemble last"
     if "annotator" in stages[2:]:
-        return "annotator comes after relabel; put it second"
+        return "annotator is not the second stage; put it second"
+    if "relabel" in stages and "evidence" in stages[stages.index("relabel") :]:
+        return "evidence comes after relabel; put it before"
     return None
 
 
@@ -174,21 +178,46 @@ def _refuse_order(plan: SelfTraining) -> None:
         raise DataError(what, field="stages", fix=fix)
 
 
+def readers_problem(stages: Sequence[str], n_readers: int, n_members: int) -> str | None:
+    """Say what is wrong with the stages for members some of which are readers, or None."""
+    if n_readers == n_members:
+        return "every member learns from quotes; add one that learns from questionnaires alone"
+    if n_readers and "evidence" not in stages:
+        return "a member learns from quotes; add the stage evidence after annotator"
+    if "evidence" in stages and not n_readers:
+        return (
+            "no member learns from quotes; add one with the section reader, or leave evidence out"
+        )
+    return None
+
+
+def _refuse_readers(plan: SelfTraining, readers: Mapping[str, Learner], n_members: int) -> None:
+    problem = readers_problem(plan.stages, len(readers), n_members)
+    if problem:
+        what, _, fix = problem.partition("; ")
+        raise DataError(what, field="members", fix=fix)
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """What makes one stage after another."""
 
-    teacher: Teacher
+    people: People
+    learners: Mapping[str, Learner]
     plan: SelfTraining
 
+    def _teacher(self, members: Iterable[str]) -> Teacher:
+        return Teacher(self.people, {name: self.learners[name] for name in members})
+
     @property
-    def people(self) -> People:
-        return self.teacher.people
+    def plain(self) -> list[str]:
+        """Members that learn without quotes."""
+        return [name for name, each in self.learners.items() if each.settings.reader is None]
 
     def stage(self, name: str, before: Sequence[Stage]) -> Stage:
         """Make the stage of a name on top of those before."""
         if name == "ground_truth":
-            fits = self.teacher.fit(Labels(), 0.0, self.people.totals)
+            fits = self._teacher(self.plain).fit(Labels(), 0.0, self.people.totals)
             refuse_partial(fits, len(self.people.training))
             counts = {"left_out": dict(self.people.counts)}
             return self._stage(
@@ -197,23 +226,36 @@ class _Run:
         ground, last = before[0], before[-1]
         if name == "ensemble":
             return self._ensemble(ground, last)
-        labeller = Labeller(self.teacher, ground.taught.fits, self.plan)
+        teacher = self._teacher(last.taught.fits)
+        labeller = Labeller(teacher, ground.taught.fits, self.plan)
+        if name == "evidence":
+            return self._evidence(labeller, last)
         if name == "annotator":
             made = labeller.by_annotator()
         else:
             number = int(name.rpartition("-")[2])
             made = labeller.by_models(last.taught, last.labels, number)
-        taught = self.teacher.choose(
-            made.labels, ground.taught.fits, self.plan.trust, labeller.blends()
-        )
+        taught = teacher.choose(made.labels, ground.taught.fits, self.plan.trust, labeller.blends())
         if made.labels.users and not taught.trust:
             told = "no pseudolabel is used: none made the error of held-out people less"
             made = replace(made, notes=(*made.notes, told))
         return self._stage(name, taught, made)
 
+    def _evidence(self, labeller: Labeller, last: Stage) -> Stage:
+        """Add the members that learn from quotes to those of the stage before."""
+        targets = labeller.blends().get(last.taught.blend, self.people.totals)
+        readers = self._teacher(name for name in self.learners if name not in self.plain)
+        taught = readers.join(last.taught, last.labels, targets)
+        told = "no reader of quotes is used: none made the error of held-out people less"
+        notes = () if len(taught.fits) > len(last.taught.fits) else (told,)
+        learnt = (*self.people.training, *self.people.pool)
+        said = [self.people.annotations.get(user) for user in {each.user_id for each in learnt}]
+        quotes = sum(len(each.quotes) for each in said if each is not None)
+        record = {"annotator": labeller.judgement.as_dict(), "quotes": quotes}
+        return self._stage("evidence", taught, Labelled(last.labels, record, notes))
+
     def _stage(self, name: str, taught: Taught, made: Labelled) -> Stage:
         scorer = _together(self.people.training, taught.fits, self.plan.weights)
-        readers = {each: self.teacher.learners[each] for each in taught.fits}
         weights = np.ones(len(self.people.training))
         if taught.trust:
             weights = np.append(weights, taught.trust * made.labels.weights)
@@ -226,7 +268,7 @@ class _Run:
             "tried": [dict(each) for each in taught.tried],
             **made.record,
         }
-        points = self._points(taught.fits, readers)
+        points = self._points(taught.fits, self.learners)
         return Stage(name, scorer, taught, made.labels, points, record, made.notes)
 
     def _points(self, fits: Fits, readers: Mapping[str, Learner]) -> Array:
@@ -240,7 +282,8 @@ class _Run:
         """Put members that learnt from questionnaires alone beside those that learnt from more."""
         kept = ("n_questionnaires", "n_pseudolabels", "effective_n", "trust", "blend")
         record: dict[str, Any] = {key: last.record[key] for key in kept}
-        if not last.taught.trust and not last.taught.blend:
+        same = set(last.taught.fits) == set(ground.taught.fits)
+        if same and not last.taught.trust and not last.taught.blend:
             told = ("no pseudolabel is used: the ensemble is the members of ground_truth",)
             return replace(ground, name="ensemble", record=record, notes=told)
         fits: dict[str, Fit] = {}
@@ -248,7 +291,7 @@ class _Run:
         for stage in (ground, last):
             for member, fit in stage.taught.fits.items():
                 name = f"{member}.{stage.name}"
-                fits[name], readers[name] = fit, self.teacher.learners[member]
+                fits[name], readers[name] = fit, self.learners[member]
         scorer = fit_ensemble(self.people.training, fits, weighting=self.plan.weights).ensemble
         taught = replace(last.taught, fits=fits)
         record["members"] = scorer.weights

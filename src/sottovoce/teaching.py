@@ -107,10 +107,22 @@ class Teacher:
 
     def points(self, fits: Mapping[str, Fit], windows: Sequence[Window]) -> Array:
         """Score windows by the members' mean, points, shape (n,)."""
-        columns = [
-            learner.points(fits[name].estimator, windows) for name, learner in self.learners.items()
-        ]
+        columns = [self.learners[name].points(fit.estimator, windows) for name, fit in fits.items()]
         return np.asarray(np.mean(columns, axis=0))
+
+    def join(self, last: Taught, labels: Labels, targets: Array) -> Taught:
+        """Fit these members beside a stage's, and keep them if held-out people gain by it.
+
+        As in `choose`, the error of the members' mean has to become less by more than the
+        standard error of the difference.
+        """
+        fits = {**last.fits, **self.fit(labels, last.trust, targets)}
+        before, after = self._errors(last.fits), self._errors(fits)
+        tried = tuple(
+            {"trust": last.trust, "blend": last.blend, "mae": float(errors.mean())}
+            for errors in (before, after)
+        )
+        return replace(last, fits=fits if _is_gain(before - after) else last.fits, tried=tried)
 
     def choose(
         self, labels: Labels, ground: Fits, trust: Sequence[float], blends: Mapping[float, Array]

@@ -23,18 +23,6 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def running():
-    with annotating.serving() as service:
-        yield service
-
-
-@pytest.fixture
-def service(running):
-    running.forget()
-    return running
-
-
-@pytest.fixture(scope="module")
 def annotator(running):
     with pytest.MonkeyPatch.context() as patched:
         annotating.set_keys(patched)

@@ -17,26 +17,11 @@ from sottovoce.annotate.calls import Patience
 from sottovoce.annotate.compatible import CompatibleAnnotator
 from sottovoce.errors import AnnotatorError
 
+pytestmark = pytest.mark.usefixtures("service_keys")
+
 (TASK,) = annotating.tasks("ana-4711")
 REQUEST = replace(TASK.requests[0], attempt=2)
 CANARY = "xylophonist"
-
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch):
-    annotating.set_keys(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def running():
-    with annotating.serving() as service:
-        yield service
-
-
-@pytest.fixture
-def service(running):
-    running.forget()
-    return running
 
 
 @pytest.fixture(scope="module")

@@ -19,27 +19,12 @@ from sottovoce.annotations import read_annotations, write_annotations
 from sottovoce.conversations import Conversation, conversation_record, write_json_lines
 from sottovoce.instruments import PHQ_9
 
+pytestmark = pytest.mark.usefixtures("service_keys")
+
 USERS = tuple(f"person-{number}" for number in range(4711, 4717))
 SECRETS = (*USERS, "four again", "wil@mail.test", "secret-a")
 QUICK = ("--engine", "patterns")
 PRICES = ("--price-input", "4", "--price-output", "20")
-
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch):
-    annotating.set_keys(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def running():
-    with annotating.serving() as service:
-        yield service
-
-
-@pytest.fixture
-def service(running):
-    running.forget()
-    return running
 
 
 @pytest.fixture

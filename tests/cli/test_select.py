@@ -21,7 +21,10 @@ def test_the_list_has_one_person_a_line_for_the_annotator_to_read(run, tmp_path)
     assert len(rows) == 5
     assert all(set(row) == {"user_id"} for row in rows)
     assert "5 people chosen." in outcome.stdout
-    assert outcome.stderr.splitlines()[-1] == f"Next: sottovoce annotate chats.jsonl --only {out}"
+    assert outcome.stderr.splitlines()[-1] == (
+        f"Next: sottovoce annotate chats.jsonl --only {out} --annotator anthropic:MODEL "
+        "--out annotations.jsonl"
+    )
 
 
 def test_json_is_one_object_with_the_bands_before_and_after(run, tmp_path):

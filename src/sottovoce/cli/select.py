@@ -67,4 +67,7 @@ def select(  # noqa: PLR0913, PLR0917 (click fills in one an option)
             table.add_row(row["band"], f"{row['labelled']:.0f}", *cells)
         stdout().print(table)
         stdout().print(f"{len(selection.users)} people chosen.")
-    next_step(f"sottovoce annotate chats.jsonl --only {shlex.quote(str(out))}")
+    next_step(
+        f"sottovoce annotate chats.jsonl --only {shlex.quote(str(out))} "
+        "--annotator anthropic:MODEL --out annotations.jsonl"
+    )

@@ -10,7 +10,7 @@ References
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 Kind = Literal[
     "person",
@@ -27,21 +27,7 @@ Kind = Literal[
     "date",
     "age",
 ]
-KINDS: tuple[Kind, ...] = (
-    "person",
-    "organisation",
-    "place",
-    "address",
-    "postcode",
-    "phone",
-    "email",
-    "url",
-    "ip_address",
-    "handle",
-    "identifier",
-    "date",
-    "age",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """(A) names; employers, which (i) names beside the individual; (B) places smaller than a state;
 (C) full dates and ages over 89; (D) (E) phone and fax; (F) e-mail; (G) to (M) numbers of any kind;
 (N) URLs; (O) IP addresses; (R) any other unique code: handles. Not text: (P) (Q)."""
