@@ -40,7 +40,7 @@ class Evidence:
     message
         Number of the message, from 0.
     level
-        Points that it speaks for, as read; about 0 to the item's highest, not bounded.
+        Points that it speaks for, as read: drawn towards 0 by the penalty, and not bounded.
     """
 
     item: int

@@ -13,8 +13,9 @@ from sottovoce.estimates import Estimate, estimate_record
 from sottovoce.evidence import Grounds
 
 LEAST_LEVEL = 0.5
-"""Points that a message speaks for before it is quoted; ours: nearer to 1 than to 0. A reader is
-not calibrated message by message, so that this is a matter of how much is shown."""
+"""Points that a message speaks for before it is quoted; ours, a matter of how much is shown. A
+reader is not calibrated message by message: the penalty draws its readings towards 0, so that this
+asks for more than half a point of an annotator's."""
 
 
 @dataclass(frozen=True, slots=True)
