@@ -1,6 +1,7 @@
 """A cohort of tiny.py's people as files, and recipes that train on them in a second."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from tests import tiny
 
+from sottovoce.annotations import write_annotations
 from sottovoce.conversations import conversation_record, response_record, write_json_lines
 from sottovoce.errors import RecipeError
 
@@ -26,6 +28,13 @@ FINETUNE: dict[str, Any] = {
     "folds": 2,
 }
 """Fine-tuning of a tiny backbone in a second; goes with `probe=None`."""
+
+READER: dict[str, Any] = {
+    "probe": None,
+    "reader": {"layers": [1, 4], "penalty": 0.01, "folds": 3},
+    "data": {"annotations": "annotations.jsonl"},
+}
+"""An evidence reader on the people of `write_annotated`."""
 
 HELD_IN_A_RUN = {
     "MODEL_CARD.md",
@@ -63,6 +72,14 @@ def write_people(folder: Path, n: int = PEOPLE) -> tuple[Path, Path]:
     ]
     write_json_lines(folder / "people.jsonl", rows)
     return chats, labels
+
+
+def write_annotated(folder: Path, n: int = PEOPLE) -> Path:
+    """Write annotations.jsonl of the same people, and of one who is not among them."""
+    said = [*tiny.annotated(tiny.labelled_windows(n)).values()]
+    stranger = replace(said[0], user_id="nobody-here")
+    write_annotations(folder / "annotations.jsonl", [stranger, *said, stranger])
+    return folder / "annotations.jsonl"
 
 
 def recipe(named: Path | str = "a-backbone", /, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from sottovoce.annotations import (
     Quote,
     annotation_from,
     annotation_record,
+    annotations_by_person,
     find_quote,
     read_annotations,
     read_quotes,
@@ -117,3 +119,16 @@ def test_any_words_of_a_message_are_found_in_it(quote, before, after):
 def test_an_annotation_without_samples_says_so():
     one = Annotation("p1", "claude", (0.0,) * 9, 0.0, 1.0)
     assert annotation_record(one)["spread"] is None and one.n_samples == 1
+
+
+def test_each_person_has_one_annotation_and_strangers_are_passed_over(tmp_path):
+    path = tmp_path / "annotations.jsonl"
+    known, bare = annotation_from(WHOLE), annotation_from({**WHOLE, "user_id": "p2"})
+    other = replace(bare, instrument="phq-8", items=bare.items[:8])
+    write_annotations(path, [known, other, other])
+    assert annotations_by_person(path, "phq-9", {known.user_id}) == {known.user_id: known}
+    with pytest.raises(DataError, match="an annotation is of phq-8, phq-9 is estimated"):
+        annotations_by_person(path, "phq-9")
+    write_annotations(path, [known, bare, bare])
+    with pytest.raises(DataError, match="a person has two annotations"):
+        annotations_by_person(path, "phq-9")

@@ -8,7 +8,7 @@ from tests import recipes, tiny
 from sottovoce.assembly import assemble
 from sottovoce.conversations import read_json_lines
 from sottovoce.ensemble import Ensemble
-from sottovoce.errors import ModelError
+from sottovoce.errors import ModelError, RecipeError
 from sottovoce.estimates import read_scores
 from sottovoce.estimator import Estimator
 
@@ -146,3 +146,23 @@ def test_an_ensemble_takes_the_place_of_an_old_run(made, people, tiny_qwen):
     assert sorted(path.name for path in (old / "members").iterdir()) == ["a", "b"]
     rows = [row for _, row in read_json_lines(old / "predictions.jsonl")]
     assert {row["model_id"] for row in rows} == {run.estimator.model_id}
+
+
+def test_a_reader_and_a_probe_are_trained_as_one(people, tiny_qwen):
+    recipes.write_annotated(people)
+    members = {"probe": {"on": tiny_qwen}, "reader": {"on": tiny_qwen} | recipes.READER}
+    made = assemble(recipes.write_ensemble(people, members), people / "run")
+    kinds = [each.artefact.body.kind for each in made.estimator.members.values()]
+    assert kinds == ["probe", "reader"]
+    own = json.loads((made.folder / "members" / "reader" / "data.json").read_text())
+    assert set(own["files"]) == {"chats", "labels", "annotations"}
+    (each,) = Estimator.from_pretrained(made.folder).explain(tiny.labelled_windows(1))
+    assert len(each.grounds.profile) == 9
+
+
+def test_a_reader_without_annotations_is_refused_before_any_member_is_trained(people, tiny_qwen):
+    members = {"probe": {"on": "no-such-backbone"}, "reader": {"on": tiny_qwen} | recipes.READER}
+    members["reader"] |= {"data": {}}
+    path = recipes.write_ensemble(people, members)
+    with pytest.raises(RecipeError, match=r"reader\.yaml: data\.annotations is missing"):
+        assemble(path, people / "run")

@@ -13,6 +13,7 @@ from sottovoce.conversations import (
     conversation_from,
     conversation_record,
     format_time,
+    json_lines,
     parse_time,
     read_chats,
     read_json_lines,
@@ -255,3 +256,22 @@ def test_a_place_that_cannot_be_written_is_told_in_one_sentence(tmp_path, path):
     path.write_text("x", encoding="utf-8")
     with pytest.raises(DataError, match=r"cannot be written \(Not a directory"):
         write_json_lines(path / "x.jsonl", [])
+
+
+def test_what_goes_wrong_between_two_lines_is_not_laid_on_the_file(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    path.write_text("mine")
+
+    def broken_off():
+        with json_lines(path) as write:
+            write({"a": 1})
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        broken_off()
+    assert path.read_text() == "mine"
+    assert [each.name for each in tmp_path.iterdir()] == ["lines.jsonl"]
+    with json_lines(path) as write:
+        write({"a": 1})
+        assert path.read_text() == "mine"
+    assert path.read_text() == '{"a": 1}\n'

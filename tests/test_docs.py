@@ -133,7 +133,15 @@ def test_the_changelog_speaks_of_the_version():
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", "docs/annotating.md", "docs/formats.md", "docs/reference.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/annotating.md",
+        "docs/evidence.md",
+        "docs/formats.md",
+        "docs/reference.md",
+        "docs/training.md",
+    ],
 )
 def test_links_to_files_of_the_repository_hold(page):
     path = ROOT / page

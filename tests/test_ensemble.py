@@ -22,22 +22,24 @@ from sottovoce.settings import (
     EstimatorSettings,
     FinetuneSettings,
     ProbeSettings,
+    ReaderSettings,
     ScheduleSettings,
 )
-from sottovoce.supervision import Supervision
+from sottovoce.supervision import NONE, Supervision
 
 WINDOWS = tiny.labelled_windows(40)
 TOTALS = np.array([window.total for window in WINDOWS])
 
 
-def fit_on(folder, **changes):
+def fit_on(folder, supervision=NONE, **changes):
     fields = {
         "backbone": BackboneSettings(str(folder)),
         "probe": ProbeSettings(("mean",), (1, 2), n_folds=4),
         "rendering": Rendering(("user", "assistant"), "turns"),
         "rules": WindowRules(min_user_messages=2, min_user_words=5),
     }
-    return Estimator.fit(WINDOWS, EstimatorSettings(**(fields | changes)))
+    settings = EstimatorSettings(**(fields | changes))
+    return Estimator.fit(WINDOWS, settings, supervision=supervision)
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +243,41 @@ def test_a_fine_tuned_member_and_a_probe_are_one_ensemble(fits, tiny_bert, tmp_p
     np.testing.assert_allclose(after, before, atol=1e-3)
     expected = (fits["qwen"].held_out + tuned.held_out) / 2
     np.testing.assert_allclose(fit.held_out, expected)
+
+
+def test_the_first_reader_among_the_members_says_what_the_estimate_rests_on(
+    fits, tiny_qwen, tmp_path
+):
+    told = Supervision(annotations=tiny.annotated(WINDOWS))
+    first, second = (
+        fit_on(
+            tiny_qwen,
+            supervision=told,
+            probe=ProbeSettings(),
+            reader=ReaderSettings((each,), n_folds=4),
+        )
+        for each in (2, 4)
+    )
+    members = {"probe": fits["bert"], "low": first, "high": second}
+    fit = fit_ensemble(WINDOWS, members, weighting="equal")
+    expected = np.mean([each.held_out for each in members.values()], axis=0)
+    np.testing.assert_allclose(fit.held_out, expected)
+    loaded = Estimator.from_pretrained(fit.ensemble.save_pretrained(tmp_path / "model"))
+    assert loaded.explains
+    barred = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "too little")
+    *explained, nothing = loaded.explain([*WINDOWS[:3], barred])
+    assert nothing.grounds is None
+    for each, alone in zip(explained, first.estimator.explain(WINDOWS[:3]), strict=True):
+        np.testing.assert_allclose(each.grounds.levels, alone.grounds.levels, atol=1e-3)
+        assert each.estimate.model_id == loaded.model_id
+        assert each.estimate.score != alone.estimate.score
+    estimates = loaded.score(WINDOWS[:3])
+    assert [each.estimate for each in explained] == estimates
+
+
+def test_an_ensemble_without_a_reader_explains_nothing(fit):
+    assert not fit.ensemble.explains
+    assert [each.grounds for each in fit.ensemble.explain(WINDOWS[:2])] == [None, None]
 
 
 def test_a_fine_tuning_that_scored_one_fold_only_is_refused(fits, tiny_bert):

@@ -17,7 +17,13 @@ from sottovoce.errors import DataError, ModelError
 from sottovoce.estimator import Estimator
 from sottovoce.instruments import PHQ_9
 from sottovoce.model_input import Rendering
-from sottovoce.settings import BackboneSettings, EstimatorSettings, HeadSettings, ProbeSettings
+from sottovoce.settings import (
+    BackboneSettings,
+    EstimatorSettings,
+    HeadSettings,
+    ProbeSettings,
+    ReaderSettings,
+)
 from sottovoce.supervision import Supervision
 
 WINDOWS = tiny.labelled_windows(40)
@@ -439,3 +445,99 @@ def test_training_without_any_questionnaire_is_refused(tiny_qwen):
     nobody = Supervision(pseudo=[True] * 40)
     with pytest.raises(DataError, match="no label was given by a person"):
         Estimator.fit(WINDOWS, settings_for(tiny_qwen), supervision=nobody)
+
+
+def reader_on(folder, **changes):
+    return settings_for(folder, probe=ProbeSettings(), reader=ReaderSettings((1, 4)), **changes)
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_qwen):
+    told = Supervision(annotations=tiny.annotated(WINDOWS))
+    return Estimator.fit(WINDOWS, reader_on(tiny_qwen), supervision=told)
+
+
+def test_a_reader_on_a_random_qwen_learns_what_the_made_up_people_repeat(reader):
+    totals = np.array([window.total for window in WINDOWS])
+    assert np.corrcoef(reader.held_out, totals)[0, 1] > 0.5
+    assert reader.fitted is None
+    assert reader.estimator.model_id.startswith("reader-")
+
+
+@pytest.mark.parametrize("folder", ["tiny_qwen", "tiny_composite_qwen", "tiny_bert"])
+def test_a_reader_saved_and_loaded_gives_the_same_scores_and_grounds(folder, request, tmp_path):
+    used = dataclasses.replace(
+        reader_on(request.getfixturevalue(folder)), reader=ReaderSettings(n_folds=3)
+    )
+    told = Supervision(annotations=tiny.annotated(WINDOWS))
+    estimator = Estimator.fit(WINDOWS, used, supervision=told).estimator
+    loaded = Estimator.from_pretrained(estimator.save_pretrained(tmp_path / "model"))
+    assert (loaded.settings, loaded.model_id) == (estimator.settings, estimator.model_id)
+    for before, after in zip(estimator.explain(WINDOWS), loaded.explain(WINDOWS), strict=True):
+        assert after.estimate.score == pytest.approx(before.estimate.score, abs=1e-3)
+        np.testing.assert_allclose(after.grounds.levels, before.grounds.levels, atol=1e-3)
+        np.testing.assert_allclose(after.grounds.profile, before.grounds.profile, atol=1e-3)
+
+
+def test_the_evidence_of_an_item_is_a_message_of_the_person_that_speaks_for_it(reader):
+    saying = [
+        window for window in WINDOWS if tiny.SAYINGS[0] in [m.content for m in window.messages]
+    ]
+    found = reader.estimator.explain(saying)
+    quoted = []
+    for window, each in zip(saying, found, strict=True):
+        assert each.window is window
+        assert {said.item for said in each.grounds.evidence()} == set(range(1, 10))
+        messages = [window.messages[said.message] for said in each.grounds.evidence(3)]
+        assert {message.role for message in messages} == {"user"}
+        quoted += [
+            window.messages[said.message].content
+            for said in each.grounds.evidence()
+            if said.item == 3
+        ]
+    assert np.mean([text == tiny.SAYINGS[0] for text in quoted]) > 0.9
+
+
+def test_an_explained_estimate_is_the_estimate_and_is_read_once(reader, monkeypatch):
+    scored, read = reader.estimator.score(WINDOWS[:5], coverage=0.8), []
+    real = estimator.message_states
+
+    def watched(backbone, inputs, *rest):
+        read.append(len(inputs))
+        return real(backbone, inputs, *rest)
+
+    monkeypatch.setattr(estimator, "message_states", watched)
+    explained = reader.estimator.explain(WINDOWS[:5], coverage=0.8)
+    assert [each.estimate for each in explained] == scored
+    assert read == [5]
+    for each in explained:
+        points = reader.estimator.artefact.body.total_weights
+        total = points[0] + each.grounds.profile @ points[1:]
+        assert each.estimate.score == pytest.approx(np.clip(total, 0, 27))
+
+
+def test_an_abstained_window_rests_on_nothing(reader):
+    barred = Window("zoe", tiny.NOON, tiny.NOON, (), {}, None, "too little")
+    silent = tiny.window("yan", ["", "", ""])
+    found = reader.estimator.explain([barred, WINDOWS[0], silent])
+    assert [each.estimate.abstained for each in found] == [True, False, True]
+    assert [each.grounds is None for each in found] == [True, False, True]
+
+
+def test_only_a_reader_explains(fit, reader):
+    assert reader.estimator.explains
+    assert not fit.estimator.explains
+    (each,) = fit.estimator.explain(WINDOWS[:1])
+    assert each.grounds is None
+    assert each.estimate == fit.estimator.score(WINDOWS[:1])[0]
+
+
+def test_a_reader_without_annotations_is_refused(tiny_qwen):
+    with pytest.raises(DataError, match="no annotation of the training people has a quote"):
+        Estimator.fit(WINDOWS, reader_on(tiny_qwen))
+
+
+def test_a_layer_that_a_reader_cannot_read_is_refused(tiny_qwen):
+    used = dataclasses.replace(reader_on(tiny_qwen), reader=ReaderSettings((99,)))
+    with pytest.raises(ModelError, match=r"layer 99 was asked for.*correct reader\.layers"):
+        Estimator.fit(WINDOWS, used)

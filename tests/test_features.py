@@ -7,7 +7,7 @@ from tests import tiny
 
 from sottovoce import features
 from sottovoce.backbones import load_backbone
-from sottovoce.features import POOLINGS, pooled_states
+from sottovoce.features import POOLINGS, message_states, pooled_states
 from sottovoce.model_input import Rendering
 
 
@@ -79,3 +79,26 @@ def test_progress_is_told_window_by_window(backbone):
 
 def test_no_windows_give_empty_features(backbone):
     assert pooled_states(backbone, [], [0, 1], ["mean"])["mean"].shape == (0, 2, 32)
+
+
+@pytest.mark.parametrize("roles", [("user",), ("user", "assistant")])
+def test_the_states_of_messages_average_to_the_pooling_by_messages(backbone, roles):
+    windows = [tiny.window("ada", tiny.SAYINGS[: n + 1]) for n in range(6)]
+    inputs, pooled = read(backbone, windows, roles=roles, layout="turns")
+    found = message_states(backbone, inputs, (0, 1, 2))
+    for row, each in enumerate(found):
+        numbers = np.arange(row + 1) * (2 if "assistant" in roles else 1)
+        np.testing.assert_array_equal(each.messages, numbers)
+        assert each.states.shape == (row + 1, 3, 32)
+        averaged = each.states.mean(axis=0)
+        np.testing.assert_allclose(averaged, pooled["message_mean"][row], atol=1e-5)
+
+
+def test_a_message_without_a_token_has_no_states(backbone):
+    (said,) = message_states(
+        backbone,
+        tiny.rendered(backbone, [tiny.window("ada", [tiny.SAYINGS[0], "", tiny.SAYINGS[1]])]),
+        [1],
+    )
+    assert said.messages.tolist() == [0, 2]
+    assert message_states(backbone, [], [1]) == []

@@ -7,7 +7,7 @@ from sottovoce.errors import ModelError
 from sottovoce.estimator import Estimator
 from sottovoce.learner import Learner
 from sottovoce.model_input import Rendering
-from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
+from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings, ReaderSettings
 from sottovoce.supervision import Supervision
 
 WINDOWS = tiny.labelled_windows(24)
@@ -32,6 +32,17 @@ def counted(monkeypatch):
 
     monkeypatch.setattr(learner, "pooled_states", watched)
     return read
+
+
+def reader_on(folder):
+    return EstimatorSettings(
+        backbone=BackboneSettings(str(folder)),
+        rendering=Rendering(("user",), "turns"),
+        reader=ReaderSettings((1, 4), n_folds=3),
+    )
+
+
+ANNOTATIONS = tiny.annotated(WINDOWS)
 
 
 def test_no_text_is_read_twice(tiny_qwen, counted):
@@ -65,3 +76,31 @@ def test_a_fine_tuned_member_is_trained_and_scores(tiny_bert):
 def test_a_layer_that_is_not_there_is_refused(tiny_qwen):
     with pytest.raises(ModelError, match="layer 99 was asked for"):
         Learner(settings_for(tiny_qwen, (99,))).fit(WINDOWS)
+
+
+def test_a_reader_reads_no_text_twice(tiny_qwen, monkeypatch):
+    read, real = [], learner.message_states
+
+    def watched(backbone, inputs, *rest):
+        read.append(len(inputs))
+        return real(backbone, inputs, *rest)
+
+    monkeypatch.setattr(learner, "message_states", watched)
+    member = Learner(reader_on(tiny_qwen))
+    first = member.fit(WINDOWS[:16], Supervision(annotations=ANNOTATIONS))
+    assert read == [16]
+    pseudo = [row >= 16 for row in range(24)]
+    member.fit(WINDOWS, Supervision(pseudo=pseudo, annotations=ANNOTATIONS))
+    assert read == [16, 8]
+    member.points(first.estimator, WINDOWS)
+    assert read == [16, 8]
+
+
+def test_a_reader_fits_and_scores_as_the_estimator_does(tiny_qwen):
+    settings, told = reader_on(tiny_qwen), Supervision(annotations=ANNOTATIONS)
+    member, alone = Learner(settings), Estimator.fit(WINDOWS, settings, supervision=told)
+    fit = member.fit(WINDOWS, told)
+    np.testing.assert_allclose(fit.held_out, alone.held_out, atol=1e-4)
+    points = member.points(fit.estimator, WINDOWS)
+    np.testing.assert_allclose(points, alone.estimator.predict(WINDOWS), atol=1e-3)
+    assert member.points(fit.estimator, []).shape == (0,)

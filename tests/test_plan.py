@@ -252,6 +252,16 @@ def test_people_are_counted_in_the_recipes_data(tmp_path, tiny_qwen):
     assert made.memory.gradients == made.memory.optimizer == 0
 
 
+def test_a_reader_is_planned_as_what_it_is(tmp_path, tiny_qwen):
+    recipes.write_people(tmp_path)
+    made = plan(recipes.write_recipe(tmp_path, tiny_qwen, **recipes.READER), Request(Device(2)))
+    width, items, layers = 32, 9, 2
+    message, profile = layers * width * 2 * items + 2 * items, 6 * items * items + items
+    assert (made.method, made.trained) == ("reader", message + profile + 1 + items)
+    assert made.work.trainings == 1
+    assert made.said[-1] == "A reader is read by one process: more GPUs make it no faster."
+
+
 def test_what_does_not_fit_says_what_would(tmp_path):
     finetune = {"method": "full", "schedule": recipes.FINETUNE["schedule"], "folds": 2}
     path = finetuned(tmp_path, "a/b", finetune, architecture=NUMBERS)

@@ -17,7 +17,7 @@ from sottovoce.settings import EstimatorSettings, FinetuneSettings, LoraSettings
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 EVERY = sorted(path for path in SHIPPED.glob("*.yaml") if not path.stem.startswith("self-train"))
-METHODS = {"probe": None, "lora": "lora", "qlora": "lora", "full": "full"}
+METHODS = {"probe": None, "reader": None, "lora": "lora", "qlora": "lora", "full": "full"}
 
 
 def wrong(tmp_path, **changes) -> str:
@@ -69,6 +69,7 @@ def test_the_recipes_of_the_repository_are_valid(path):
     if told in METHODS:
         assert METHODS[told] == (recipe.finetune.method if recipe.finetune else None)
         assert (told == "qlora") == (recipe.backbone.quantization == "nf4")
+        assert (told == "reader") == (recipe.reader is not None)
 
 
 @pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
@@ -78,9 +79,14 @@ def test_a_recipe_says_of_each_default_of_its_own_that_the_study_does_not_publis
         assert "members" in text
         return
     assert "2606.17973" in text
-    if "finetune:" not in text:
+    keys = ["look_back_days", "roles", "max_tokens"]
+    if "finetune:" in text:
+        keys += ["method", "pooling", "loss", "schedule"]
+    elif "reader:" in text:
+        keys += ["coverage", "folds"]
+    else:
         return
-    for key in ("look_back_days", "roles", "max_tokens", "method", "pooling", "loss", "schedule"):
+    for key in keys:
         (line,) = [each for each in text.splitlines() if each.strip().startswith(f"{key}:")]
         assert "# not published" in line
 
@@ -130,11 +136,14 @@ def test_fine_tuning_becomes_settings(tmp_path):
 def test_a_recipe_has_one_body(tmp_path):
     sentence = wrong(tmp_path, finetune={"methd": "lora"}, seed=-1)
     assert sentence == (
-        "3 mistakes: finetune: a recipe has a probe or is fine-tuned; leave one of them out; "
+        "3 mistakes: finetune: a recipe has one body, this one has probe and finetune; leave all "
+        "but one out; "
         "finetune.methd is not a key, did you mean method?; "
         "seed: input should be greater than or equal to 0"
     )
-    assert wrong(tmp_path, finetune={}).startswith("one mistake: finetune: a recipe has a probe")
+    for body in ("finetune", "reader"):
+        sentence = wrong(tmp_path, **{body: {}})
+        assert sentence.startswith(f"one mistake: {body}: a recipe has one body")
 
 
 def test_every_mistake_of_fine_tuning_is_told_at_once(tmp_path):
@@ -245,7 +254,7 @@ def test_every_mistake_is_told_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "mistake"),
     [
-        ({"data": {"chats": "bundled"}}, "data: the bundled cohort brings its labels and people"),
+        ({"data": {"chats": "bundled"}}, "data: the bundled cohort brings all of its files"),
         ({"data": {"labels": None}}, "data: labels are missing; name the labels.jsonl"),
         ({"data": {"split": "fit"}}, "data: a split needs people, the people.jsonl"),
         ({"data": {"chats": ""}}, "data.chats: string should have at least 1 character"),
@@ -258,6 +267,9 @@ def test_every_mistake_is_told_at_once(tmp_path):
         ({"probe": {"penalties": [float("nan")]}}, "probe.penalties.0: input should be a finite"),
         ({"windows": {"look_back_days": float("inf")}}, "windows.look_back_days: input should be"),
         ({"windows": {"look_back_days": 1e9}}, "windows.look_back_days: input should be less"),
+        ({"probe": None, "reader": {"layers": []}}, "reader.layers: write default, or a list"),
+        ({"probe": None, "reader": {"penalty": 0}}, "reader.penalty: input should be greater"),
+        ({"probe": None, "reader": {"folds": 2}}, "reader.folds: input should be greater"),
         ({"backbone": {"dtype": "int8"}}, "backbone.dtype: input should be 'float32', 'bfloat16'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
         ({"zzz": 1}, "zzz is not a key"),

@@ -8,7 +8,7 @@ from sottovoce.errors import DataError
 from sottovoce.estimates import Dropped
 from sottovoce.estimator import Estimator
 from sottovoce.instruments import GAD_7
-from sottovoce.scorer import Reading, Scorer
+from sottovoce.scorer import Judged, Reading, Scorer
 from sottovoce.stream import score_file
 
 
@@ -32,7 +32,7 @@ class Counter(Scorer):
 
     def judge(self, readings, advance=None):
         assert readings  # never asked about nothing
-        return [(each.content, self.distribution) for each in readings]
+        return [Judged(each.content, self.distribution) for each in readings]
 
     def save_pretrained(self, folder):
         return folder

@@ -11,6 +11,7 @@ from sottovoce.settings import (
     EstimatorSettings,
     FinetuneSettings,
     ProbeSettings,
+    ReaderSettings,
     finetune_from,
 )
 
@@ -34,8 +35,10 @@ def test_settings_that_are_equal_are_one_key():
 
 
 def test_an_estimator_has_one_body():
-    with pytest.raises(DataError, match="settings for a probe and for fine-tuning"):
+    with pytest.raises(DataError, match="settings for 2 bodies: probe and finetune"):
         EstimatorSettings(probe=ProbeSettings(n_folds=3), finetune=FinetuneSettings())
+    with pytest.raises(DataError, match="settings for 2 bodies: finetune and reader"):
+        EstimatorSettings(finetune=FinetuneSettings(), reader=ReaderSettings())
 
 
 def test_the_record_names_the_body_that_is_used_only():
@@ -43,6 +46,20 @@ def test_the_record_names_the_body_that_is_used_only():
     record = EstimatorSettings(finetune=FinetuneSettings()).record
     assert "probe" not in record
     assert finetune_from(json.loads(json.dumps(record["finetune"]))) == FinetuneSettings()
+    record = EstimatorSettings(reader=ReaderSettings()).record
+    assert set(record) & {"probe", "finetune", "reader"} == {"reader"}
+
+
+def test_a_reader_needs_a_fold_to_read_and_two_to_teach():
+    assert ReaderSettings(n_folds=3).n_folds == 3
+    with pytest.raises(DataError, match="a reader needs 3 folds or more"):
+        ReaderSettings(n_folds=2)
+
+
+def test_a_reader_reads_the_middle_of_any_backbone_unless_layers_are_named():
+    assert ReaderSettings().layers_of(30) == (15, 18, 21)
+    assert ReaderSettings().layers_of(2) == (1,)
+    assert ReaderSettings((4, 7)).layers_of(30) == (4, 7)
 
 
 def test_weights_in_four_bits_are_not_trained():

@@ -18,6 +18,7 @@ from sottovoce.conversations import (
 )
 from sottovoce.errors import DataError
 from sottovoce.estimator import Estimator
+from sottovoce.explanation import Explained
 from sottovoce.instruments import PHQ_9
 from sottovoce.stream import PEOPLE_AT_ONCE, score_file
 
@@ -33,7 +34,7 @@ class Reader:
         self.windows: list[Window] = []
         self.keep = True
 
-    def score(self, windows, *, coverage=None):
+    def explain(self, windows, *, coverage=None):
         self.calls.append(len(windows))
         if self.keep:
             self.windows += windows
@@ -41,7 +42,8 @@ class Reader:
             self.alive.append(sum(type(each) is Window for each in gc.get_objects()))
         chosen = 0.9 if coverage is None else coverage
         return [
-            made.estimate(each.user_id, window_end=each.end, coverage=chosen) for each in windows
+            Explained(made.estimate(each.user_id, window_end=each.end, coverage=chosen))
+            for each in windows
         ]
 
     def abstain(self, user_id, reason, coverage):

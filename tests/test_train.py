@@ -13,7 +13,8 @@ from sottovoce.conversations import read_json_lines, write_json_lines
 from sottovoce.errors import DataError, ModelError, RecipeError
 from sottovoce.estimates import read_scores
 from sottovoce.estimator import Estimator
-from sottovoce.train import load_cohort, train
+from sottovoce.recipe import read_recipe
+from sottovoce.train import load_cohort, load_supervision, train
 
 
 def contents(folder):
@@ -297,3 +298,65 @@ def test_too_few_people_for_the_folds_of_a_fine_tuning_is_said(people):
     path = recipes.write_recipe(people, **{**FINETUNED, "finetune": finetune})
     with pytest.raises(DataError, match="24 people are left to train on, 30 folds need as many"):
         train(path, people / "run")
+
+
+@pytest.fixture(scope="module")
+def reader_run(tmp_path_factory, tiny_qwen):
+    folder = tmp_path_factory.mktemp("reader")
+    recipes.write_people(folder)
+    recipes.write_annotated(folder)
+    return train(recipes.write_recipe(folder, tiny_qwen, **recipes.READER), folder / "run").folder
+
+
+def test_a_reader_learns_from_the_annotations_of_the_people_it_is_trained_on(reader_run):
+    assert set(contents(reader_run)) == recipes.HELD_IN_A_RUN
+    files = json.loads((reader_run / "data.json").read_text())["files"]
+    content = (reader_run.parent / "annotations.jsonl").read_bytes()
+    assert files["annotations"]["sha256"] == hashlib.sha256(content).hexdigest()
+    windows = tiny.labelled_windows(recipes.PEOPLE)
+    read = Estimator.from_pretrained(reader_run).explain(windows)
+    quoted = [
+        window.messages[each.message].content
+        for window, found in zip(windows, read, strict=True)
+        for each in found.grounds.evidence()
+        if each.item == 3 and tiny.SAYINGS[0] in [m.content for m in window.messages]
+    ]
+    assert np.mean([text == tiny.SAYINGS[0] for text in quoted]) > 0.9
+
+
+def test_the_run_of_a_reader_is_repeated_and_says_what_it_is(reader_run, tmp_path):
+    again = train(reader_run / "recipe.yaml", tmp_path / "again")
+    assert again.estimator.model_id == Estimator.from_pretrained(reader_run).model_id
+    assert "scored by a reader taught without them" in (reader_run / "report.html").read_text()
+    card = (reader_run / "MODEL_CARD.md").read_text("utf-8")
+    assert "evidence reader of 9 items on layers 1, 4" in card
+    assert "read message by message" in card
+
+
+def test_a_reader_that_is_trained_needs_annotations(people, tiny_qwen):
+    untaught = recipes.READER | {"data": {}}
+    path = recipes.write_recipe(people, tiny_qwen, **untaught)
+    with pytest.raises(RecipeError) as caught:
+        train(path, people / "run")
+    assert str(caught.value) == (
+        f"{path}: data.annotations is missing; name the annotations.jsonl that sottovoce annotate "
+        "wrote"
+    )
+    assert not (people / "run").exists()
+
+
+def test_annotations_of_other_people_teach_nobody(people, tiny_qwen):
+    path = recipes.write_annotated(people)
+    kept = [row for _, row in read_json_lines(path) if row["user_id"] == "nobody-here"]
+    write_json_lines(path, kept)
+    with pytest.raises(DataError, match="nobody of the training people is annotated"):
+        train(recipes.write_recipe(people, tiny_qwen, **recipes.READER), people / "run")
+
+
+def test_the_bundled_people_bring_their_annotations(people, tiny_qwen):
+    changes = recipes.READER | {"data": {"labels": None, "chats": "bundled"}}
+    recipe = read_recipe(recipes.write_recipe(people, tiny_qwen, **changes))
+    told = load_supervision(recipe, people / "recipe.yaml", [])
+    assert set(told.annotations) == bundled.users("train")
+    assert all(each.quotes for each in told.annotations.values())
+    assert set(recipe.files(people)) == {"chats", "labels", "people", "annotations", "evidence"}

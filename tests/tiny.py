@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sottovoce import toy
+from sottovoce.annotations import Annotation, Quote
 from sottovoce.backbones import Backbone
 from sottovoce.cohort import Window
 from sottovoce.conversations import Conversation, Message, QuestionnaireResponse
@@ -91,6 +92,26 @@ def labelled_windows(n: int = 40, seed: int = 3) -> list[Window]:
         total = float(np.clip(round(22 * share + generator.normal(0, 2)), 0, 27))
         windows.append(window(f"p{number:02d}", sayings, total))
     return windows
+
+
+def annotated(windows: list[Window]) -> dict[str, Annotation]:
+    """Give what an annotator says of such people: items by how often they say the first saying.
+
+    It is quoted where it is said first, as is one that says that an item is absent.
+    """
+    found = {}
+    for each in windows:
+        sayings = [message.content for message in each.user_messages]
+        level = min(3, round(sayings.count(SAYINGS[0]) / 2))
+        quotes = [
+            Quote(item, points, saying)
+            for item, points, saying in ((3, 3, SAYINGS[0]), (1, 0, SAYINGS[2]))
+            if saying in sayings
+        ]
+        items = (0.0, 0.0, float(level)) + (level / 2,) * 6
+        said = (items, sum(items), 2.0, tuple(quotes))
+        found[each.user_id] = Annotation(each.user_id, "made-up", *said)
+    return found
 
 
 def conversation(each: Window) -> Conversation:

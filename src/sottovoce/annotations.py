@@ -5,7 +5,7 @@ know who annotates, at what price (`annotate`), nor what is learnt from it.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -265,6 +265,41 @@ def read_annotations(path: str | Path, default: str | None = None) -> Iterator[A
             yield annotation_from(record, default)
         except DataError as error:
             raise located(error, path, line) from None
+
+
+def annotations_by_person(
+    path: str | Path, key: str, people: Container[str] | None = None
+) -> dict[str, Annotation]:
+    """Read the one annotation of each person.
+
+    Parameters
+    ----------
+    path
+        `annotations.jsonl`.
+    key
+        Of the instrument that is estimated, and of lines that name none.
+    people
+        Whose annotations count; those of others are passed over. None takes everybody's.
+
+    Raises
+    ------
+    DataError
+        If a line is not an annotation, is of another instrument, or is somebody's second.
+    """
+    found: dict[str, Annotation] = {}
+    for each in read_annotations(path, key):
+        if people is not None and each.user_id not in people:
+            continue
+        if each.instrument != key:
+            raise DataError(
+                f"an annotation is of {each.instrument}, {key} is estimated",
+                path=path,
+                fix="name annotations of the same questionnaire",
+            )
+        if each.user_id in found:
+            raise DataError("a person has two annotations", path=path, fix="keep one of them")
+        found[each.user_id] = each
+    return found
 
 
 def write_annotations(path: str | Path, annotations: Iterable[Annotation]) -> int:

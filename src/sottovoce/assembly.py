@@ -18,6 +18,7 @@ from sottovoce.parallel import world
 from sottovoce.progress import Advance, part, silent
 from sottovoce.recipe import BUNDLED, Recipe
 from sottovoce.roster import Roster, read_any
+from sottovoce.supervision import Supervision
 from sottovoce.tracking import tracked
 from sottovoce.train import (
     RECIPE,
@@ -26,6 +27,7 @@ from sottovoce.train import (
     checkpoints_beside,
     data_record,
     load_cohort,
+    load_supervision,
     out_of_fold,
     remove_checkpoints,
     train,
@@ -67,15 +69,21 @@ def assemble(recipe_file: str | Path, out: str | Path, advance: Advance = silent
         place, leader = roster.leader
         with world().alike():
             cohort = load_cohort(leader, place.parent)
+            supervisions = {
+                name: load_supervision(recipe, path, cohort.users)
+                for name, (path, recipe) in roster.members.items()
+            }
         fits: dict[str, Fit] = {}
-        for number, (name, (path, recipe)) in enumerate(roster.members.items()):
+        for number, (name, member) in enumerate(roster.members.items()):
+            path, recipe = member
             kept, folder = _checkpoints(out, name), partial / MEMBERS / name
             whole = part(number, len(roster.members), advance)
             with world().alike():
                 if world().first:
                     folder.mkdir(parents=True)
             with tracked(recipe.trackers if world().first else (), folder, whole) as told:
-                fits[name] = fit = _fit_member(name, path, recipe, cohort, kept, told)
+                fit = _fit_member(name, member, cohort, supervisions[name], kept, told)
+                fits[name] = fit
             with world().alike():
                 if world().first:
                     own = out_of_fold(recipe, cohort, fit)
@@ -100,11 +108,23 @@ def _checkpoints(out: Path, name: str) -> Path:
 
 
 def _fit_member(
-    name: str, path: Path, recipe: Recipe, cohort: Cohort, checkpoints: Path, advance: Advance
+    name: str,
+    member: tuple[Path, Recipe],
+    cohort: Cohort,
+    supervision: Supervision,
+    checkpoints: Path,
+    advance: Advance,
 ) -> Fit:
+    path, recipe = member
     settings = recipe.settings_in(path.parent)
     try:
-        return Estimator.fit(cohort.windows, settings, checkpoints=checkpoints, advance=advance)
+        return Estimator.fit(
+            cohort.windows,
+            settings,
+            supervision=supervision,
+            checkpoints=checkpoints,
+            advance=advance,
+        )
     except ModelError as error:
         raise ModelError(f"member {name}: {error}") from None
 

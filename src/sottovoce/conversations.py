@@ -6,8 +6,8 @@ which message may predict which questionnaire (`cohort`).
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -356,24 +356,54 @@ def located(error: DataError, path: str | Path, line: int | None) -> DataError:
 
 def write_json_lines(path: str | Path, records: Iterable[dict[str, Any]]) -> int:
     """Write records as JSONL beside the target and move them into place; give their number."""
+    count = 0
+    with json_lines(path) as write:
+        for record in records:
+            write(record)
+            count += 1
+    return count
+
+
+@contextmanager
+def json_lines(path: str | Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give what writes one record as a line; the file is there when all of them are, or not at all.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
-    count = 0
     try:
-        with partial.open("w", encoding="utf-8") as stream:
-            for record in records:
-                stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-                count += 1
-        partial.replace(path)
+        with _writing(path):
+            stream = partial.open("w", encoding="utf-8")
+        with stream:
+
+            def write(record: dict[str, Any]) -> None:
+                line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+                with _writing(path):
+                    stream.write(line + "\n")
+
+            yield write
+            with _writing(path):
+                stream.flush()
+        with _writing(path):
+            partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DataError(
             f"the file cannot be written ({reason})", path=path, fix="name another output"
         ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-    return count
 
 
 def _refuse_constant(name: str) -> None:

@@ -170,7 +170,8 @@ def distil(pages: Pages, settings: ReaderSettings, instrument: Instrument) -> Di
     items. What the second step learns from are readings by a first step that did not hold the
     person's group, since on people it was taught by it is surer than on anybody else; the third
     learns from items made in the same way. With folds of people, that leaves out pairs of
-    groups: every such regression is solved from the groups' sums of squares.
+    groups: every such regression is solved from the groups' sums of squares. A window's weight
+    is what its total counts; quotes and items count alike, whoever's they are.
     """
     _refuse_untaught(pages)
     bench = _Bench(pages, settings, instrument)

@@ -12,6 +12,7 @@ from sottovoce.activations import Kept, kept_for_backward
 from sottovoce.architecture import Numbers, configuration
 from sottovoce.blueprint import Blueprint, blueprint
 from sottovoce.errors import DataError
+from sottovoce.evidence import reader_size
 from sottovoce.features import BATCH_TOKENS
 from sottovoce.head import Head, new_parameters
 from sottovoce.instruments import instrument
@@ -26,7 +27,8 @@ class Case:
     Raises
     ------
     DataError
-        If 4-bit weights would have to be trained themselves, or a probe's backbone shared out.
+        If 4-bit weights would have to be trained themselves, or a backbone that is only read
+        shared out.
     """
 
     settings: EstimatorSettings
@@ -36,15 +38,19 @@ class Case:
         if self.device.four_bit and self.method == "full":
             raise DataError(FOUR_BITS, field="four_bit", fix=FOUR_BITS_FIX)
 
-        if self.device.sharding == "fsdp" and self.method == "probe":
+        if self.device.sharding == "fsdp" and self.settings.finetune is None:
             raise DataError(
-                "a probe reads a whole backbone in every process", field="sharding", fix="use none"
+                f"a {self.method} reads a whole backbone in every process",
+                field="sharding",
+                fix="use none",
             )
 
     @property
     def method(self) -> str:
-        """`probe`, `lora` or `full`."""
-        return self.settings.finetune.method if self.settings.finetune else "probe"
+        """`probe`, `reader`, `lora` or `full`."""
+        if self.settings.finetune is not None:
+            return self.settings.finetune.method
+        return "reader" if self.settings.reader is not None else "probe"
 
     def paced(self, **pace: Any) -> "Case":
         """Give the case with other settings of its schedule."""
@@ -96,10 +102,13 @@ class Drafts:
 
     def head(self, case: Case) -> int:
         """Give the numbers of the case's head; a probe's is one linear regression."""
-        width, used = self.blueprint(case).hidden_size, case.settings.finetune
+        made, used = self.blueprint(case), case.settings.finetune
+        width, measured = made.hidden_size, instrument(case.settings.instrument)
+        if case.settings.reader is not None:
+            layers = case.settings.reader.layers_of(made.n_layers)
+            return reader_size(len(layers), width, len(measured.items))
         if used is None:
             return width + 1
-        measured = instrument(case.settings.instrument)
         ends = [measured.minimum, measured.maximum]
         head = Head.on(measured, ends, used.head.outputs, used.head.loss, used.head.item_weight)
         return sum(each.size for each in new_parameters(head, width, ends).values())

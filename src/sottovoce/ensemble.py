@@ -25,7 +25,7 @@ from sottovoce.estimates import Dropped, Estimate
 from sottovoce.estimator import Estimator, Fit
 from sottovoce.instruments import Instrument
 from sottovoce.progress import Advance, part, silent
-from sottovoce.scorer import Reading, Scorer
+from sottovoce.scorer import Judged, Reading, Scorer
 
 FORMAT_VERSION = 1
 RECORD_FILE, TENSOR_FILE, MEMBERS = "ensemble.json", "ensemble.safetensors", "members"
@@ -128,17 +128,27 @@ class Ensemble(Scorer):
         dropped = Dropped.most(each.dropped or Dropped() for each in readings)
         return Reading(None, readings, dropped)
 
-    def judge(
-        self, readings: Sequence[Reading], advance: Advance = silent
-    ) -> list[tuple[float, PredictiveDistribution]]:
-        """Put the members' scores together, and the errors to expect where they disagree so."""
-        columns = []
+    def judge(self, readings: Sequence[Reading], advance: Advance = silent) -> list[Judged]:
+        """Put the members' scores together, and the errors to expect where they disagree so.
+
+        The grounds are those of the first member that explains.
+        """
+        columns, grounds = [], []
         for number, (name, member) in enumerate(self.members.items()):
             own = [each.content[number] for each in readings]
             with _naming(name):
                 judged = member.judge(own, part(number, len(self.members), advance))
-            columns.append([score for score, _ in judged])
-        return [_scored(self.combination, points) for points in np.array(columns).T]
+            columns.append([each.score for each in judged])
+            grounds.append([each.grounds for each in judged])
+        return [
+            Judged(*_scored(self.combination, points), next(filter(None, theirs), None))
+            for points, *theirs in zip(np.array(columns).T, *grounds, strict=True)
+        ]
+
+    @property
+    def explains(self) -> bool:
+        """Whether a member explains."""
+        return any(member.explains for member in self.members.values())
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write `ensemble.json`, `ensemble.safetensors` and each member into `members/NAME/`."""

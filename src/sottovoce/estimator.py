@@ -1,8 +1,8 @@
 """The estimator: windows in, estimates with intervals out, one artefact to keep.
 
 Owns `fit`, `predict`, `save_pretrained`, `from_pretrained`, whichever body is inside: a frozen
-backbone with a probe, or a fine-tuned one. Does not know files of chats, recipes or
-metrics.
+backbone with a probe or an evidence reader, or a fine-tuned one. Does not know files of chats,
+recipes or metrics.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +22,9 @@ from sottovoce.cohort import Window, WindowRules, real_folds
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.crossfit import tune
 from sottovoce.distillation import Pages, distil
-from sottovoce.errors import DataError, ModelError
+from sottovoce.errors import DataError
 from sottovoce.estimates import Dropped, Estimate
-from sottovoce.evidence import Evidence, EvidenceReader
+from sottovoce.evidence import EvidenceReader, Grounds
 from sottovoce.features import MessageStates, Pooling, message_states, pooled_states
 from sottovoce.instruments import Instrument, instrument
 from sottovoce.jobs import Examples
@@ -32,7 +32,7 @@ from sottovoce.loading import layers_to_read, load, load_to_train
 from sottovoce.model_input import ModelInput, Renderer, tokenizer_fingerprint
 from sottovoce.probe import FittedProbe, Lesson, fit_probe
 from sottovoce.progress import Advance, silent
-from sottovoce.scorer import Reading, Scorer
+from sottovoce.scorer import Judged, Reading, Scorer
 from sottovoce.settings import EstimatorSettings
 from sottovoce.supervision import NONE, Supervision
 
@@ -293,60 +293,32 @@ class Estimator(Scorer):
             rendered = self._renderer.render(window)
         except DataError as error:
             return Reading(error.problem)
-        return Reading(None, rendered, rendered.dropped)
-
-    def judge(
-        self, readings: Sequence[Reading], advance: Advance = silent
-    ) -> list[tuple[float, PredictiveDistribution]]:
-        """Let the body read rendered windows; give points and the errors of the folds."""
-        inputs = [each.content for each in readings]
-        points = self.artefact.body.predict(self.backbone, inputs, advance)
-        bounded = np.clip(points, self.instrument.minimum, self.instrument.maximum)
-        return [(float(each), self.distribution) for each in bounded]
-
-    def evidence(
-        self, windows: Sequence[Window], n_messages: int = 1, advance: Advance = silent
-    ) -> list[tuple[Evidence, ...]]:
-        """Give the messages that speak most for each item, if the body is an evidence reader.
-
-        Parameters
-        ----------
-        windows
-            To read.
-        n_messages
-            Most messages of an item.
-        advance
-            Called with windows read and their number.
-
-        Returns
-        -------
-        list of tuple of Evidence
-            For each window; none of one that cannot be read. Messages are numbered as in
-            `Window.messages`.
-
-        Raises
-        ------
-        ModelError
-            If the body is another one.
-        """
-        body = self.artefact.body
-        if not isinstance(body, EvidenceReader):
-            raise ModelError(
-                f"a {body.kind} gives no evidence; train an estimator with the section reader"
-            )
-        found: list[tuple[Evidence, ...]] = [()] * len(windows)
-        readings = self.read(windows)
-        rows = [row for row, each in enumerate(readings) if each.reason is None]
-        inputs = [readings[row].content for row in rows]
-        read = message_states(self.backbone, inputs, body.layers, advance)
         roles = self.settings.rendering.roles
-        for row, states in zip(rows, read, strict=True):
-            kept = [n for n, said in enumerate(windows[row].messages) if said.role in roles]
-            found[row] = tuple(
-                replace(each, message=kept[each.message])
-                for each in body.evidence(states, n_messages)
-            )
-        return found
+        numbers = [n for n, said in enumerate(window.messages) if said.role in roles]
+        return Reading(None, _Content(rendered, np.array(numbers)), rendered.dropped)
+
+    def judge(self, readings: Sequence[Reading], advance: Advance = silent) -> list[Judged]:
+        """Let the body read rendered windows; give points and the errors of the folds."""
+        body, inputs = self.artefact.body, [each.content.rendered for each in readings]
+        grounds: list[Grounds | None] = [None] * len(readings)
+        if isinstance(body, EvidenceReader):
+            read = message_states(self.backbone, inputs, body.layers, advance)
+            points = body.points([each.states for each in read])
+            for row, (reading, states) in enumerate(zip(readings, read, strict=True)):
+                messages = reading.content.numbers[states.messages]
+                grounds[row] = replace(body.grounds(states), messages=messages)
+        else:
+            points = body.predict(self.backbone, inputs, advance)
+        bounded = np.clip(points, self.instrument.minimum, self.instrument.maximum)
+        return [
+            Judged(float(each), self.distribution, its)
+            for each, its in zip(bounded, grounds, strict=True)
+        ]
+
+    @property
+    def explains(self) -> bool:
+        """Whether the body is an evidence reader."""
+        return isinstance(self.artefact.body, EvidenceReader)
 
     @cached_property
     def _renderer(self) -> Renderer:
@@ -419,6 +391,14 @@ def _rendered(
     renderer = _renderer(backbone, settings)
     inputs = [renderer.render(window) for window in windows]
     return inputs, tuple(each.dropped for each in inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A rendered window, and the number in it of each message that could be rendered."""
+
+    rendered: ModelInput
+    numbers: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The third body: a reader of symptoms, message by message, that gives a total and its evidence.
 
-Owns how readings of messages become a person's item profile and total, and which messages carry
-an item. Does not know how it is taught (`distillation`), nor what an item asks about.
+Owns how readings of messages become a person's item profile and total, and what the total rests
+on. Does not know how it is taught (`distillation`), nor what an item asks about.
 
 A person's message is read as points that it speaks for on each item, and whether it says that the
 item is absent. Over all messages the strongest reading, the mean of the two strongest and the mean
@@ -40,12 +40,49 @@ class Evidence:
     message
         Number of the message, from 0.
     level
-        Points that it speaks for, as read; about 0 to the item's highest, not bounded.
+        Points that it speaks for, as read: drawn towards 0 by the penalty, and not bounded.
     """
 
     item: int
     message: int
     level: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What the total of a window rests on.
+
+    Parameters
+    ----------
+    profile
+        Items, points within their range, shape (n_items,).
+    messages
+        Numbers of the messages that were read, ascending, shape (m,).
+    levels
+        Points that each speaks for on each item, not bounded, shape (m, n_items).
+    """
+
+    profile: Array
+    messages: npt.NDArray[np.int64]
+    levels: Array
+
+    def evidence(self, n_messages: int = 1, least: float = -np.inf) -> tuple[Evidence, ...]:
+        """Give the messages that speak most for each item, strongest first within an item.
+
+        Parameters
+        ----------
+        n_messages
+            Most messages of an item.
+        least
+            Points below which a message is no evidence.
+        """
+        order = np.argsort(-self.levels, axis=0, kind="stable")[:n_messages]
+        return tuple(
+            Evidence(item + 1, int(self.messages[row]), float(self.levels[row, item]))
+            for item in range(len(self.profile))
+            for row in order[:, item]
+            if self.levels[row, item] >= least
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,26 +194,19 @@ class EvidenceReader:
         summed = np.einsum("mlh,lhr->mr", states, self.weights, optimize=True)
         return np.asarray(summed / len(self.layers) + self.intercepts)
 
-    def evidence(self, read: MessageStates, n_messages: int) -> tuple[Evidence, ...]:
-        """Give the messages that speak most for each item, strongest first within an item.
-
-        Parameters
-        ----------
-        read
-            States on this reader's layers.
-        n_messages
-            Most messages of an item.
-        """
-        found = self.readings(read.states)[:, : self.n_items]
-        order = np.argsort(-found, axis=0, kind="stable")[:n_messages]
-        return tuple(
-            Evidence(item + 1, int(read.messages[row]), float(found[row, item]))
-            for item in range(self.n_items)
-            for row in order[:, item]
-        )
+    def grounds(self, read: MessageStates) -> Grounds:
+        """Give what the total of a window rests on, of states on this reader's layers."""
+        (profile,) = self.profiles([read.states])
+        return Grounds(profile, read.messages, self.readings(read.states)[:, : self.n_items])
 
 
 _TENSORS = ("weights", "intercepts", "profile_weights", "profile_intercepts", "total_weights")
+
+
+def reader_size(n_layers: int, hidden_size: int, n_items: int) -> int:
+    """Count the numbers of a reader: those of a message, of the profile and of the total."""
+    message = n_layers * hidden_size * 2 * n_items + 2 * n_items
+    return message + 3 * 2 * n_items * n_items + n_items + 1 + n_items
 
 
 def pool(readings: Array) -> Array:

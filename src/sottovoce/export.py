@@ -100,7 +100,7 @@ def _expressible(scorer: Scorer, place: Path) -> tuple[Estimator, TunedBody]:
         if problem is None:
             return scorer, body
     elif body is not None:
-        problem = "a probe reads inner layers; fine-tune a backbone instead"
+        problem = f"a {body.kind} reads inner layers; fine-tune a backbone instead"
     else:
         problem = "an ensemble is several models; export its members one by one"
     raise ModelError(f"{place}: cannot be written as a classifier: {problem}")

@@ -55,11 +55,14 @@ _GUESSED = " {} more people by pseudolabels; no error below is of them."
 _FORMS = {
     "probe": "in its smallest\nform: a frozen backbone and a linear probe, not the study's "
     "fine-tuned 27B model.",
+    "reader": "a frozen\nbackbone that is read message by message for the items; beyond the study.",
     "finetune": "a language\nmodel and a regression head trained together; neither the study's "
     "weights nor its data.",
 }
 _CHOSE = {
     "probe": "These people chose layer and penalty. ",
+    "reader": "Default layers, penalty and pooling of messages were chosen on the\n"
+    "bundled, simulated training people. ",
     "finetune": "When to stop was chosen by other people; the recipe was not. ",
 }
 """What the people who were scored had a part in, by the kind of body."""

@@ -40,7 +40,7 @@ class Request:
     gpu_memory
         GB (10^9 bytes) of one GPU; None asks not whether it fits.
     tokens_per_second
-        Measured, of all GPUs together, trained (for a probe: read).
+        Measured, of all GPUs together, trained (for a probe or a reader: read).
     price
         Of one GPU for an hour.
     people, tokens_per_person
@@ -81,7 +81,7 @@ class Work:
     tokens_per_epoch
         Of the last training, which makes the estimator.
     tokens
-        That are trained on (for a probe: read) in all.
+        That are trained on (for a probe or a reader: read) in all.
     operations
         Floating-point operations for them.
     """
@@ -107,7 +107,7 @@ class Plan:
     recipe, backbone, source
         Names, and where the backbone's configuration was found.
     method
-        `probe`, `lora` or `full`.
+        `probe`, `reader`, `lora` or `full`.
     parameters, trained
         Of the backbone; and trained, head included.
     device, memory
@@ -232,7 +232,7 @@ def _trained_windows(windows: int, settings: EstimatorSettings) -> list[int]:
     """Give how many windows each training has, after its fold and its validation people."""
     used = settings.finetune
     if used is None:
-        return [windows]  # a probe reads everybody once; its folds share what was read
+        return [windows]  # everybody is read once; the folds share what was read
     kept = 1 - 1 / used.n_folds
     shares = [kept] if used.calibration == "held_out" else [kept] * used.n_folds + [1.0]
     stops = 1 / round(1 / used.validation_share) if used.validation_share else 0.0
@@ -301,7 +301,7 @@ def _notes(case: Case, request: Request) -> list[str]:
     if used is not None and case.device.sharding != used.sharding and case.device.gpus > 1:
         said.append(f"The recipe has to say finetune.sharding: {case.device.sharding} for this.")
     if case.device.gpus > 1 and used is None:
-        said.append("A probe is read by one process: more GPUs make it no faster.")
+        said.append(f"A {case.method} is read by one process: more GPUs make it no faster.")
     return said
 
 

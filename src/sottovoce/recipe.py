@@ -32,6 +32,7 @@ from sottovoce.mistakes import Section, mistakes_of, read_mapping, refusal
 from sottovoce.model_input import Layout, Rendering
 from sottovoce.probe import N_AVERAGED, PENALTIES, ProbeSearch
 from sottovoce.settings import (
+    FEWEST_READER_FOLDS,
     FOUR_BITS,
     FOUR_BITS_FIX,
     HALF_PRECISION,
@@ -145,7 +146,7 @@ class ReaderSection(Section):
 
     layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
     penalty: float = Field(3.0, gt=0)
-    folds: int = Field(5, ge=2)
+    folds: int = Field(5, ge=FEWEST_READER_FOLDS)
 
     @field_validator("layers", mode="before")
     @classmethod
@@ -276,8 +277,8 @@ class Recipe(Section):
     """A whole recipe, valid in itself; whether its files exist is seen when it runs.
 
     With `finetune` the body is a fine-tuned backbone, with `reader` an evidence reader that learns
-    from `data.annotations`, otherwise a probe. The `architecture` is
-    read by `sottovoce plan` only, where the backbone's own configuration is not at hand.
+    from `data.annotations`, otherwise a probe. The `architecture` is read by `sottovoce plan` only,
+    where the backbone's own configuration is not at hand.
     """
 
     name: Text

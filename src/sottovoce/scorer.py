@@ -18,6 +18,8 @@ from sottovoce.cohort import Window, WindowRules
 from sottovoce.conformal import PredictiveDistribution
 from sottovoce.errors import DataError
 from sottovoce.estimates import Dropped, Estimate
+from sottovoce.evidence import Grounds
+from sottovoce.explanation import Explained
 from sottovoce.instruments import Instrument
 from sottovoce.progress import Advance, silent
 
@@ -39,6 +41,25 @@ class Reading:
     reason: str | None = None
     content: Any = None
     dropped: Dropped | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a scorer says of a reading.
+
+    Parameters
+    ----------
+    score
+        Points within the instrument's range.
+    distribution
+        Errors to expect around them.
+    grounds
+        What they rest on, where an evidence reader gave them.
+    """
+
+    score: float
+    distribution: PredictiveDistribution
+    grounds: Grounds | None = None
 
 
 class Scorer(ABC):
@@ -79,16 +100,13 @@ class Scorer(ABC):
         """Give each window as it is read, or the reason why it is not: its own, or another."""
 
     @abstractmethod
-    def judge(
-        self, readings: Sequence[Reading], advance: Advance = silent
-    ) -> list[tuple[float, PredictiveDistribution]]:
-        """Score readings without a reason, one or more.
+    def judge(self, readings: Sequence[Reading], advance: Advance = silent) -> list[Judged]:
+        """Score readings without a reason, one or more."""
 
-        Returns
-        -------
-        list of tuple
-            Points within the instrument's range, and the errors to expect around them.
-        """
+    @property
+    def explains(self) -> bool:
+        """Whether its scores come with what they rest on."""
+        return False
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> Path:
@@ -117,15 +135,42 @@ class Scorer(ABC):
         list of Estimate
             In the order of the windows.
         """
+        explained = self.explain(windows, coverage=coverage, advance=advance)
+        return [each.estimate for each in explained]
+
+    def explain(
+        self,
+        windows: Sequence[Window],
+        *,
+        coverage: float | None = None,
+        advance: Advance = silent,
+    ) -> list[Explained]:
+        """Estimate each window as `score` does, in one reading with what the estimate rests on.
+
+        Parameters
+        ----------
+        windows, coverage, advance
+            As for `score`.
+
+        Returns
+        -------
+        list of Explained
+            Without grounds for an abstention, and from a scorer that does not explain.
+        """
         readings = self.read(windows)
         readable = [each for each in readings if each.reason is None]
         judged = iter(self.judge(readable, advance) if readable else ())
-        estimates = []
+        found = []
         for window, reading in zip(windows, readings, strict=True):
-            score, distribution = next(judged) if reading.reason is None else (None, None)
-            said = replace(window, reason=reading.reason)
-            estimates.append(self.estimate(said, score, coverage, distribution, reading.dropped))
-        return estimates
+            if reading.reason is None:
+                said = next(judged)
+                given = (said.score, coverage, said.distribution, reading.dropped)
+                found.append(Explained(self.estimate(window, *given), window, said.grounds))
+            else:
+                barred = replace(window, reason=reading.reason)
+                estimate = self.estimate(barred, None, coverage, dropped=reading.dropped)
+                found.append(Explained(estimate, window))
+        return found
 
     def predict(
         self, windows: Sequence[Window], advance: Advance = silent
@@ -141,7 +186,7 @@ class Scorer(ABC):
         for reading in readings:
             if reading.reason is not None:
                 raise DataError(reading.reason, fix="leave the window out")
-        return np.array([score for score, _ in self.judge(readings, advance)] if readings else [])
+        return np.array([each.score for each in self.judge(readings, advance)] if readings else [])
 
     def estimate(
         self,

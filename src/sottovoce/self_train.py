@@ -13,7 +13,7 @@ import numpy as np
 
 from sottovoce import bundled
 from sottovoce.ablation import Ablation, tabulate
-from sottovoce.annotations import Annotation, read_annotations
+from sottovoce.annotations import annotations_by_person
 from sottovoce.cohort import Cohort, Window, assign_folds, build_cohort, newest_window, timeline
 from sottovoce.conversations import Conversation, read_chats, read_labels, write_json_lines
 from sottovoce.curriculum import RECIPES, Curriculum, read_curriculum
@@ -168,7 +168,7 @@ def _material(curriculum: Curriculum, cohort: Cohort) -> Material:
     annotations = (
         {each.user_id: each for part in LEARNT for each in bundled.annotations(part)}
         if section.pool.annotations == BUNDLED
-        else _annotations(files["annotations"], leader.instrument)
+        else annotations_by_person(files["annotations"], leader.instrument)
     )
     test: tuple[Window, ...] = ()
     if section.test is not None:
@@ -187,21 +187,6 @@ def _material(curriculum: Curriculum, cohort: Cohort) -> Material:
                 fix="look at the files with sottovoce check",
             )
     return Material(cohort.windows, pool, annotations, test)
-
-
-def _annotations(path: Path, key: str) -> dict[str, Annotation]:
-    found: dict[str, Annotation] = {}
-    for each in read_annotations(path, key):
-        if each.instrument != key:
-            raise DataError(
-                f"an annotation is of {each.instrument}, the members estimate {key}",
-                path=path,
-                fix="name annotations of the same questionnaire",
-            )
-        if each.user_id in found:
-            raise DataError("a person has two annotations", path=path, fix="keep one of them")
-        found[each.user_id] = each
-    return found
 
 
 def _ablation(key: str, stages: Sequence[Stage], tested: _Tested) -> Ablation:

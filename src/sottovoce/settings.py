@@ -211,17 +211,33 @@ class ReaderSettings:
         give out-of-fold MAE 3.65, 3.63 and 3.65, on dep-wor .3, 1 and 10 about the same
         (docs/decisions/0011).
     n_folds
-        Folds of people, stratified by total.
+        Folds of people, stratified by total; three or more, since what is held out of a fold is
+        taught by readings that held out one more.
+
+    Raises
+    ------
+    DataError
+        If there are fewer folds.
     """
 
     layers: tuple[int, ...] = ()
     penalty: float = 3.0
     n_folds: int = 5
 
+    def __post_init__(self) -> None:
+        if self.n_folds < FEWEST_READER_FOLDS:
+            raise DataError(
+                f"a reader needs {FEWEST_READER_FOLDS} folds or more",
+                field="reader.n_folds",
+                fix="give as many",
+            )
+
     def layers_of(self, n_layers: int) -> tuple[int, ...]:
         """Give the layers to read of a backbone with so many blocks."""
         return self.layers or tuple(sorted({round(depth * n_layers) for depth in READ_DEPTHS}))
 
+
+FEWEST_READER_FOLDS = 3
 
 READ_DEPTHS = (0.5, 0.6, 0.7)
 """Depths of the backbone that are read where no layers are named: blocks 15, 18 and 21 of

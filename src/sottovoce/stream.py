@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sottovoce.cohort import Window, newest_window, timeline, window_before
 from sottovoce.estimates import Estimate
+from sottovoce.explanation import Explained
 from sottovoce.histories import Histories, History
 from sottovoce.progress import Advance, silent
 from sottovoce.scorer import Scorer
@@ -57,17 +58,33 @@ def score_file(
     DataError
         Before the first estimate, if either file cannot be used.
     """
+    explained = explain_file(estimator, chats, at=at, coverage=coverage, advance=advance)
+    return (each.estimate for each in explained)
+
+
+def explain_file(
+    estimator: Scorer,
+    chats: str | Path,
+    *,
+    at: str | Path | None = None,
+    coverage: float | None = None,
+    advance: Advance = silent,
+) -> Iterator[Explained]:
+    """Estimate every person as `score_file` does, in one reading with what each estimate rests on.
+
+    Without grounds for an abstention, and from a scorer that does not explain.
+    """
     with Histories(chats, at) as people, closing(iter(people)) as visitor:
         total, done = len(people), 0
         advance(0, total)
         while some := tuple(islice(visitor, PEOPLE_AT_ONCE)):
             asked = [(each, _windows(each, estimator, at)) for each in some]
             windows = [window for _, theirs in asked for window in theirs]
-            scored = iter(estimator.score(windows, coverage=coverage))
+            said = iter(estimator.explain(windows, coverage=coverage))
             for history, theirs in asked:
                 if at is None and not theirs:
-                    yield estimator.abstain(history.user_id, NO_MESSAGE, coverage)
-                yield from islice(scored, len(theirs))
+                    yield Explained(estimator.abstain(history.user_id, NO_MESSAGE, coverage))
+                yield from islice(said, len(theirs))
             done += len(some)
             advance(done, total)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sottovoce import bundled
+from sottovoce.annotations import annotations_by_person
 from sottovoce.cohort import Cohort, build_cohort
 from sottovoce.conversations import (
     Conversation,
@@ -37,6 +38,7 @@ from sottovoce.progress import Advance, silent
 from sottovoce.recipe import BUNDLED, Recipe, read_recipe, recipe_for
 from sottovoce.report import Provenance, Report, installed_versions, write_report
 from sottovoce.scorer import Scorer
+from sottovoce.supervision import NONE, Supervision
 from sottovoce.tracking import tracked
 
 RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
@@ -88,10 +90,15 @@ def train(recipe_file: str | Path, out: str | Path, advance: Advance = silent) -
     with whole_folder(out) as partial:
         with world().alike():
             cohort = load_cohort(recipe, recipe_file.parent)
+            supervision = load_supervision(recipe, recipe_file, cohort.users)
         settings = recipe.settings_in(recipe_file.parent)
         with tracked(recipe.trackers if world().first else (), partial, advance) as told:
             fit = Estimator.fit(
-                cohort.windows, settings, checkpoints=checkpoints_beside(out), advance=told
+                cohort.windows,
+                settings,
+                supervision=supervision,
+                checkpoints=checkpoints_beside(out),
+                advance=told,
             )
         evaluation = out_of_fold(recipe, cohort, fit)
         with world().alike():
@@ -199,6 +206,38 @@ def load_cohort(recipe: Recipe, folder: Path) -> Cohort:
     return cohort
 
 
+def load_supervision(recipe: Recipe, recipe_file: Path, users: Sequence[str]) -> Supervision:
+    """Read what an annotator said of the people who are trained on, if a reader learns from it.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe has a reader and names no annotations. Its form allows that: a self-training
+        brings annotations of its own.
+    DataError
+        With file, line and field, if one cannot be used.
+    """
+    if recipe.reader is None:
+        return NONE
+    if recipe.data.chats == BUNDLED:
+        said = {each.user_id: each for each in bundled.annotations("train")}
+        return Supervision(annotations=said)
+    path = recipe.files(recipe_file.parent).get("annotations")
+    if path is None:
+        raise RecipeError(
+            f"{recipe_file}: data.annotations is missing; name the annotations.jsonl that "
+            "sottovoce annotate wrote"
+        )
+    found = annotations_by_person(path, recipe.instrument, frozenset(users))
+    if not found:
+        raise DataError(
+            "nobody of the training people is annotated",
+            path=path,
+            fix="name the annotations of these people",
+        )
+    return Supervision(annotations=found)
+
+
 def _people_of_split(recipe: Recipe, files: Mapping[str, Path]) -> frozenset[str] | None:
     if recipe.data.split is None:
         return None
@@ -293,6 +332,11 @@ def _candidates(fit: Fit) -> dict[str, Any]:
 
 
 def _who_was_scored(recipe: Recipe) -> str:
+    if recipe.reader is not None:
+        return (
+            "These are the training people, each scored by a reader taught without them. Its "
+            "default layers and penalty were chosen on the bundled, simulated ones."
+        )
     if recipe.finetune is None:
         return (
             "These are the training people, each scored by folds that did not hold them. They "

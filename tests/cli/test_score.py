@@ -9,6 +9,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tests import recipes, tiny
 
+from sottovoce import estimator
+from sottovoce.assembly import assemble
 from sottovoce.conversations import (
     Conversation,
     QuestionnaireResponse,
@@ -259,7 +261,7 @@ def test_a_run_that_fails_half_way_leaves_what_was_there(
     if force:
         out.write_text("mine")
     monkeypatch.setattr("sottovoce.stream.PEOPLE_AT_ONCE", 1)
-    once, passed = Estimator.score, []
+    once, passed = Estimator.explain, []
 
     def twice(self, windows, **options):
         passed.append(windows)
@@ -267,7 +269,7 @@ def test_a_run_that_fails_half_way_leaves_what_was_there(
             raise DataError("the second cannot be read", fix="read the first")
         return once(self, windows, **options)
 
-    monkeypatch.setattr(Estimator, "score", twice)
+    monkeypatch.setattr(Estimator, "explain", twice)
     outcome = score(path, "--out", out, *force)
     assert outcome.exit_code == 1
     assert "the second cannot be read" in outcome.stderr
@@ -304,6 +306,114 @@ def test_the_installed_command_prints_pure_json_lines(tiny_run, chats):
     )
     assert [json.loads(line)["user_id"] for line in done.stdout.splitlines()] == ["ada", "ben"]
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory, tiny_qwen):
+    """A run of an evidence reader, and one of an ensemble with a probe and the reader."""
+    folder = tmp_path_factory.mktemp("reader")
+    recipes.write_people(folder)
+    recipes.write_annotated(folder)
+    members = {"probe": {"on": tiny_qwen}, "reader": {"on": tiny_qwen} | recipes.READER}
+    whole = assemble(recipes.write_ensemble(folder, members), folder / "both").folder
+    return whole / "members" / "reader", whole
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_evidence_reader_quotes_what_its_estimates_rest_on(
+    score, chats, reader, tmp_path, which
+):
+    path = chats(said("ada", 0, 0), said("ben", 2, 0, messages=1), said("cy", 3, 0))
+    evidence = tmp_path / "new folder" / "evidence.jsonl"
+    found = lines(score(path, "--model", reader[which], "--evidence", evidence))
+    rows = [row for _, row in read_json_lines(evidence)]
+    assert [each["user_id"] for each in rows] == ["ada", "cy"]  # nobody of whom nothing is scored
+    shared = ("user_id", "instrument", "window_start", "window_end", "model_id")
+    scored = [each for each in found if not each["abstained"]]
+    assert found == lines(score(path, "--model", reader[which]))
+    for line, row in zip(scored, rows, strict=True):
+        assert list(row) == [*shared, "profile", "evidence"]
+        assert [row[key] for key in shared] == [line[key] for key in shared]
+        assert len(row["profile"]) == 9
+        assert all(0 <= points <= 3 for points in row["profile"])
+        items = [each["item"] for each in row["evidence"]]
+        assert items == sorted(set(items))
+        for each in row["evidence"]:
+            assert list(each) == ["item", "level", "timestamp", "quote"]
+            assert each["level"] >= 0.5
+            assert each["quote"] in tiny.SAYINGS
+        assert tiny.SAYINGS[0] in [each["quote"] for each in row["evidence"]]
+
+
+def test_what_a_person_said_stands_in_the_evidence_alone(score, chats, reader, tmp_path):
+    path, out = chats(said("ada", 0, 0)), tmp_path / "scores.jsonl"
+    evidence = tmp_path / "evidence.jsonl"
+    outcome = score(path, "--model", reader[0], "--out", out, "--evidence", evidence, "--json")
+    assert json.loads(outcome.stdout)["evidence"] == str(evidence)
+    for saying in tiny.SAYINGS:
+        assert saying not in outcome.output + out.read_text("utf-8")
+
+
+def test_evidence_and_scores_come_from_one_reading(score, chats, reader, tmp_path, monkeypatch):
+    read, real = [], estimator.message_states
+
+    def watched(backbone, inputs, *rest):
+        read.append(len(inputs))
+        return real(backbone, inputs, *rest)
+
+    monkeypatch.setattr(estimator, "message_states", watched)
+    monkeypatch.setattr("sottovoce.stream.PEOPLE_AT_ONCE", 2)
+    path = chats(*(said(user, 0, 0) for user in ("ada", "ben", "cy")))
+    lines(score(path, "--model", reader[0], "--evidence", tmp_path / "evidence.jsonl"))
+    assert read == [2, 1]
+
+
+def test_each_questionnaire_s_window_has_its_own_evidence(score, chats, labels, reader, tmp_path):
+    path, at = chats(said("ada", 0, -40), said("ada", 3, -1)), labels(("ada", 0), ("ada", -39))
+    evidence = tmp_path / "evidence.jsonl"
+    found = lines(score(path, "--at", at, "--model", reader[0], "--evidence", evidence))
+    rows = [row for _, row in read_json_lines(evidence)]
+    assert [each["window_end"] for each in rows] == [each["window_end"] for each in found]
+    times = [{each["timestamp"] for each in row["evidence"]} for row in rows]
+    assert all(times)
+    assert not times[0] & times[1]
+
+
+def test_a_body_without_evidence_is_refused_before_anything_is_read(score, tmp_path):
+    evidence = tmp_path / "evidence.jsonl"
+    outcome = score(tmp_path / "absent.jsonl", "--evidence", evidence)
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert "gives no evidence: its body is no evidence reader; leave --evidence" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_evidence_is_not_overwritten_unless_it_is_forced(score, chats, reader, tmp_path):
+    path, evidence = chats(said("ada", 0, 0)), tmp_path / "evidence.jsonl"
+    evidence.write_text("mine")
+    asked = (path, "--model", reader[0], "--evidence", evidence)
+    outcome = score(*asked)
+    assert outcome.exit_code == 1
+    assert "evidence.jsonl: it exists already; add --force" in outcome.stderr
+    assert evidence.read_text() == "mine"
+    assert score(*asked, "--force").exit_code == 0
+    assert len(list(read_json_lines(evidence))) == 1
+    assert score(*asked, "--out", evidence, "--force").exit_code == 2
+
+
+def test_a_run_that_fails_half_way_leaves_no_evidence(score, chats, reader, tmp_path, monkeypatch):
+    path, real = chats(said("ada", 0, 0), said("ben", 2, 0)), Estimator.explain
+    monkeypatch.setattr("sottovoce.stream.PEOPLE_AT_ONCE", 1)
+
+    def once(self, windows, **options):
+        if windows[0].user_id == "ben":
+            raise DataError("the second cannot be read", fix="read the first")
+        return real(self, windows, **options)
+
+    monkeypatch.setattr(Estimator, "explain", once)
+    outcome = score(path, "--model", reader[0], "--evidence", tmp_path / "evidence.jsonl")
+    assert outcome.exit_code == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"chats.jsonl"}
 
 
 def rewritten(**changes):
