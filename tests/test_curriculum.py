@@ -40,7 +40,13 @@ def test_a_recipe_brings_its_members_its_plan_and_its_files(tmp_path):
 def test_the_small_recipe_is_valid_and_of_simulated_people():
     curriculum = read_curriculum(ROOT / "recipes" / "self-train-small.yaml")
     assert curriculum.simulated
-    assert curriculum.plan.stages == ("ground_truth", "annotator", "relabel", "ensemble")
+    assert curriculum.plan.stages == (
+        "ground_truth",
+        "annotator",
+        "evidence",
+        "relabel",
+        "ensemble",
+    )
     assert all(path.is_file() for path in curriculum.files().values())
 
 

@@ -22,6 +22,7 @@ from sottovoce.conversations import (
 from sottovoce.errors import DataError
 from sottovoce.estimates import read_scores, total_dropped
 from sottovoce.estimator import Estimator
+from sottovoce.explanation import LEAST_LEVEL
 from sottovoce.train import train
 
 CANARY = "xylophonist"
@@ -340,7 +341,7 @@ def test_an_evidence_reader_quotes_what_its_estimates_rest_on(
         assert items == sorted(set(items))
         for each in row["evidence"]:
             assert list(each) == ["item", "level", "timestamp", "quote"]
-            assert each["level"] >= 0.5
+            assert each["level"] >= LEAST_LEVEL
             assert each["quote"] in tiny.SAYINGS
         assert tiny.SAYINGS[0] in [each["quote"] for each in row["evidence"]]
 
