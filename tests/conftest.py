@@ -20,6 +20,7 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")  # a busy machine is no reason to fail
 
 
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """Keep a module's tests on one worker, for what they share is made once a worker.
 
@@ -29,6 +30,7 @@ def pytest_collection_modifyitems(items):
         shared = "demo" if "demo_run" in item.fixturenames else item.location[0]
         item.add_marker(pytest.mark.xdist_group(shared))
     items.sort(key=lambda item: "demo_run" not in item.fixturenames)
+    return (yield)
 
 
 _connect = socket.socket.connect
