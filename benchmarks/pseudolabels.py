@@ -285,8 +285,17 @@ def _evened(training: list[Window], pool: list[Window], learner: Learner, n: int
     return [each for each in pool if each.user_id in set(chosen)]
 
 
-def tried(data: Data, probe: Learner) -> Rows:
-    """Give the table of ways to use pseudolabels, one at a time, on the probe alone."""
+def quoted(material: Material, reader: Learner) -> Scores:
+    """Score by a reader of the training people's quotes, without the pool."""
+    users = {each.user_id for each in material.training}
+    said = {user: each for user, each in material.annotations.items() if user in users}
+    fit = reader.fit(material.training, Supervision(annotations=said))
+    return reader.points(fit.estimator, material.test)
+
+
+def tried(data: Data, learners: Mapping[str, Learner]) -> Rows:
+    """Give the table of ways to use an annotator, one at a time, most on the probe alone."""
+    probe, reader = learners["probe"], learners["reader"]
     half = len(data.pool) // 4
     rules = {
         "questionnaires alone": taught(0),
@@ -304,6 +313,10 @@ def tried(data: Data, probe: Learner) -> Rows:
     scores = {
         name: np.concatenate([rule(each, probe) for each in splits]) for name, rule in rules.items()
     }
+    alone, *_ = scores.values()
+    read = np.concatenate([quoted(each, reader) for each in splits])
+    scores["reader of the training people's quotes"] = read
+    scores["its mean with questionnaires alone"] = (alone + read) / 2
     return table(data.name, scores, tested)
 
 
@@ -401,7 +414,7 @@ def main() -> None:
             data,
             "tried",
             f"{title}: ways to use pseudolabels",
-            tried(data, learners["probe"]),
+            tried(data, learners),
             given,
         )
         if data.test:
