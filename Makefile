@@ -29,7 +29,7 @@ demo: $(STAMP) ## run the main job on the bundled, simulated people
 	$(BIN)/sottovoce demo --out demo --force
 
 test: $(STAMP) browser ## run every test, with coverage
-	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 check: $(STAMP) ## ruff, mypy strict, import-linter, docs
 	$(BIN)/ruff format --check .

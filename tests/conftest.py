@@ -20,17 +20,13 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")  # a busy machine is no reason to fail
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest-xdist looks for the groups
-def pytest_collection_modifyitems(items):
-    """Keep a module's tests on one worker, for what they share is made once a worker.
+LONG = ("test_demo.py", "test_bundled_estimator.py")
+"""Modules that take minutes each."""
 
-    The demo, which two modules look at and which takes minutes, is made once and first.
-    """
-    for item in items:
-        shared = "demo" if "demo_run" in item.fixturenames else item.location[0]
-        item.add_marker(pytest.mark.xdist_group(shared))
-    items.sort(key=lambda item: "demo_run" not in item.fixturenames)
-    return (yield)
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes minutes, or one worker would end alone with it."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 _connect = socket.socket.connect
