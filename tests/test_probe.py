@@ -173,3 +173,13 @@ def test_more_to_average_than_there_are_candidates_takes_them_all():
     search = ProbeSearch((0.3, 1.0), n_averaged=10)
     fitted = fit_probe({"mean": states[:, None]}, [0], totals, folds, search)
     assert len(fitted.probe.choices) == 2
+
+
+def test_whole_totals_do_not_make_whole_scores():
+    states, totals, folds = made_up()
+    whole = np.round(totals)
+    features = {"mean": states[:, None]}
+    as_numbers = fit_probe(features, [0], whole, folds, ONE).held_out
+    as_integers = fit_probe(features, [0], whole.astype(np.int64), folds, ONE).held_out
+    assert np.array_equal(as_numbers, as_integers)
+    assert not np.array_equal(as_integers, np.round(as_integers))
