@@ -211,6 +211,7 @@ class _Bench:
             int(group): [self._sums(group, layer) for layer in range(states.shape[1])]
             for group in np.unique(pages.groups)
         }
+        self.solved: dict[tuple[int, ...], tuple[Array, Array]] = {}
 
     def _sums(self, group: int, layer: int) -> tuple[Array, Array]:
         """Squares and products of one group's marked messages, a column of ones last."""
@@ -228,7 +229,16 @@ class _Bench:
         return inputs.T @ inputs, inputs.T @ np.concatenate(marks)
 
     def first_step(self, groups: Sequence[int]) -> tuple[Array, Array]:
-        """Give weights, shape (L, hidden_size, k), and intercepts, shape (k,), for raw states."""
+        """Give weights, shape (L, hidden_size, k), and intercepts, shape (k,), for raw states.
+
+        Solved once for each set of groups: a pair is left out for the sake of either.
+        """
+        key = tuple(groups)
+        if key not in self.solved:
+            self.solved[key] = self._solve(key)
+        return self.solved[key]
+
+    def _solve(self, groups: Sequence[int]) -> tuple[Array, Array]:
         weights, intercepts = [], []
         for layer in range(len(self.mean)):
             squares = np.sum([self.sums[group][layer][0] for group in groups], axis=0)
@@ -242,7 +252,7 @@ class _Bench:
         return np.array(weights), np.mean(intercepts, axis=0)
 
     def taught(self, groups: Sequence[int]) -> EvidenceReader:
-        """Teach both steps by the people of some groups."""
+        """Teach all three steps by the people of some groups."""
         n_items = len(self.instrument.items)
         empty = np.zeros((6 * n_items, n_items))
         reader = EvidenceReader(
