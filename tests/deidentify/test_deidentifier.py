@@ -8,6 +8,7 @@ from tests.deidentify.made import KEY, finding
 
 from sottovoce.conversations import Message
 from sottovoce.deidentify import KINDS, Deidentifier, open_deidentifier, read_key
+from sottovoce.deidentify.patterns import passes_luhn
 from sottovoce.errors import DataError
 
 NOON = datetime(2025, 3, 14, 12, tzinfo=UTC)
@@ -51,6 +52,24 @@ def test_restoring_gives_texts_back_whatever_a_finder_takes(words, data):
     using = Deidentifier(finding(lambda _text: spans[::2]), KEY)
     done = using.deidentify("ada", messages(text))
     assert done.restore(done.messages[0].content) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_finder_may_take_nothing_but_white_space(kind):
+    done = Deidentifier(finding(lambda _text: [(2, 3, kind)]), KEY).deidentify(
+        "ada", messages("At Oak.")
+    )
+    assert done.restore(done.messages[0].content) == "At Oak."
+
+
+def test_a_card_number_with_letters_after_it_becomes_one_that_is_no_card_s():
+    text = "card 4111111111111111 A"
+    for number in range(40):  # of forty made numbers about four would pass a card's check
+        using = Deidentifier(finding(lambda said: [(5, len(said), "identifier")]), KEY)
+        done = using.deidentify(f"user-{number}", messages(text))
+        made = done.messages[0].content
+        assert not passes_luhn("".join(filter(str.isdigit, made)))
+        assert done.restore(made) == text
 
 
 def test_a_name_becomes_the_same_one_in_every_message_case_and_form():

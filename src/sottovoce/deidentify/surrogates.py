@@ -170,10 +170,9 @@ def _in_case(value: str, made: str) -> str:
 
 def _organisation(value: str, draw: Draw) -> str:
     """Keep what it is (a school, a hospital), for that says something of the person's day."""
-    last = value.rsplit(maxsplit=1)[-1]
     name = draw.of(_pool("last_names"))
-    if re.fullmatch(_BODIES, last, re.IGNORECASE):
-        return f"{name} {last}"
+    if body := re.search(rf"(?<!\S)(?:{_BODIES})$", value.strip(), re.IGNORECASE):
+        return f"{name} {body[0]}"
     return f"{name} {draw.of(('and Sons', 'and Partners', 'Group', 'Services', 'Works'))}"
 
 
@@ -249,7 +248,7 @@ def _identifier(value: str, draw: Draw) -> str:
         return "000" + made[3:]
     digits = re.sub(r"\D", "", made)
     if is_nhs_number(digits) or (len(digits) >= 13 and passes_luhn(digits)):
-        made = made[:-1] + str((int(made[-1]) + 1) % 10)
+        made = re.sub(r"\d(?=\D*$)", lambda last: str((int(last[0]) + 1) % 10), made)
     return made
 
 
