@@ -16,6 +16,21 @@ METRIC_TITLES = {
     "rmse": "Root mean squared error (points)",
     "bias": "Bias, estimate minus questionnaire (points)",
     "r": "Pearson r",
+    "spearman": "Spearman r",
+    "ccc": "Concordance correlation (CCC)",
+    "slope": "Slope of questionnaire on estimate",
+    "r2": "R², share of variance explained",
+    "r_corrected": "Pearson r, corrected for the questionnaire's reliability",
+    "qwk": "Quadratic weighted kappa over bands",
+    "crps": "CRPS (points)",
+    "fnr": "False-negative rate",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "ece": "Expected calibration error of P(total ≥ k)",
+    "brier": "Brier score",
+    "aurc": "Area under the risk-coverage curve (points)",
     "coverage": "Interval coverage",
     "width": "Mean interval width (points)",
 }
@@ -106,13 +121,128 @@ class CalibrationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ThresholdRow:
+    """Calling everybody at or above a threshold a case: how often that is right.
+
+    Parameters
+    ----------
+    chosen
+        How the threshold came about, in words a table can show.
+    cut_off
+        Questionnaire total from which somebody is a case, in points.
+    threshold
+        Estimate from which somebody is called one, in points; None when none could be chosen, and
+        every figure then says why.
+    counts
+        True and false positives and negatives (``tp``, ``fp``, ``fn``, ``tn``), in rows; empty
+        when it could not be counted.
+    figures
+        ``sensitivity``, ``specificity``, ``ppv``, ``npv``.
+    """
+
+    chosen: str
+    cut_off: int
+    threshold: float | None
+    counts: Mapping[str, int] = field(hash=False)
+    figures: Mapping[str, Figure] = field(hash=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the row as JSON can hold it."""
+        name = {"chosen": self.chosen, "cut_off": self.cut_off, "threshold": self.threshold}
+        return {**name, **self.counts, **figures_dict(self.figures)}
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Rows of like predicted probability: their mean prediction, and how many were cases."""
+
+    n: int
+    predicted: float
+    observed: Figure
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the bin as JSON can hold it."""
+        return {"n": self.n, "predicted": self.predicted, "observed": self.observed.as_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Whether P(total >= cut-off) is as often right as it says; ``ece`` and ``brier``."""
+
+    cut_off: int
+    figures: Mapping[str, Figure] = field(hash=False)
+    bins: tuple[ReliabilityBin, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the curve as JSON can hold it."""
+        bins = [each.as_dict() for each in self.bins]
+        return {"cut_off": self.cut_off, **figures_dict(self.figures), "bins": bins}
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """Error of those that would still be scored, were the least sure left out first.
+
+    Parameters
+    ----------
+    order
+        What says how sure an estimate is, in words a table can show.
+    aurc
+        Area under the curve, in points: the mean of the errors over all shares.
+    random
+        The same when rows are left out at random: what `aurc` must fall below.
+    shares, risks
+        The curve: share of all labelled rows that is scored, ascending, and the mean absolute
+        error on it, in points. It ends at the share that the model really scored.
+    """
+
+    order: str
+    aurc: Figure
+    random: Figure
+    shares: tuple[float, ...] = ()
+    risks: tuple[float, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the curve as JSON can hold it."""
+        figures = figures_dict({"aurc": self.aurc, "random": self.random})
+        return {"order": self.order, **figures, "shares": self.shares, "risks": self.risks}
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How far a group is from everybody else, on one metric.
+
+    Parameters
+    ----------
+    difference
+        The group's figure minus that of the rest, with its interval.
+    p
+        Chance of a gap as large if the group did not matter; None where it was not computed.
+    adjusted
+        The same over all gaps that were looked at (Holm); None where `p` is.
+    """
+
+    difference: Figure
+    p: float | None = None
+    adjusted: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the gap as JSON can hold it."""
+        return {**self.difference.as_dict(), "p": self.p, "p_adjusted": self.adjusted}
+
+
+@dataclass(frozen=True, slots=True)
 class GroupRow:
-    """One group of people; `people` is None when the cell is suppressed as too small."""
+    """One group of people; `people` is None when the cell is suppressed as too small.
+
+    `gaps` holds, by metric, how far the group is from everybody else.
+    """
 
     label: str
     people: int | None
     abstained: int | None
     figures: Mapping[str, Figure] = field(hash=False)
+    gaps: Mapping[str, Gap] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the row as JSON can hold it."""
@@ -122,6 +252,7 @@ class GroupRow:
             "suppressed": self.people is None,
             "abstained": self.abstained,
             **figures_dict(self.figures),
+            "gaps": {key: gap.as_dict() for key, gap in self.gaps.items()},
         }
 
 
@@ -175,6 +306,11 @@ class Evaluation:
         Tables; empty where they do not apply.
     notes
         What was left out and why.
+    thresholds, reliability
+        Cases called at a threshold, and probabilities held against cases; empty where they do not
+        apply.
+    risk_coverage
+        Error against the share that is scored; None where nothing says how sure an estimate is.
     points
         The scored rows for drawing; not part of the JSON form.
     """
@@ -193,6 +329,9 @@ class Evaluation:
     calibration: tuple[CalibrationRow, ...]
     groups: tuple[GroupTable, ...]
     notes: tuple[str, ...]
+    thresholds: tuple[ThresholdRow, ...] = ()
+    reliability: tuple[Reliability, ...] = ()
+    risk_coverage: RiskCoverage | None = None
     points: Points | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -222,6 +361,9 @@ class Evaluation:
             "cut_offs": [row.as_dict() for row in self.cut_offs],
             "calibration": [row.as_dict() for row in self.calibration],
             "groups": [table.as_dict() for table in self.groups],
+            "thresholds": [row.as_dict() for row in self.thresholds],
+            "reliability": [curve.as_dict() for curve in self.reliability],
+            "risk_coverage": None if self.risk_coverage is None else self.risk_coverage.as_dict(),
             "notes": list(self.notes),
             "bootstrap": {
                 "resamples": self.settings.resamples,

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from sottovoce import __version__
 from sottovoce.ablation import Ablation
 from sottovoce.estimates import Estimate
-from sottovoce.evaluation import Comparison, Evaluation, Pairing
+from sottovoce.evaluation import Comparison, Evaluation, Pairing, Robustness, Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,10 @@ class Report:
         Other predictors on the same rows, and predictor name to a remark on it.
     ablation
         Stages of the training on the same rows.
+    suite
+        What was done to find out whether the result is a false one.
+    robustness
+        How far estimates move when texts are disturbed.
     pairing
         How estimates and questionnaires were paired.
     period
@@ -102,6 +106,8 @@ class Report:
     comparison: Comparison | None = None
     predictor_notes: Mapping[str, str] = field(default_factory=dict, hash=False)
     ablation: Ablation | None = None
+    suite: Suite | None = None
+    robustness: Robustness | None = None
     pairing: Pairing | None = None
     period: tuple[datetime, datetime] | None = None
     examples: tuple[Example, ...] = ()
