@@ -22,7 +22,7 @@ from sottovoce.conversations import write_json_lines
 from sottovoce.estimates import Estimate, estimate_record
 from sottovoce.estimator import Estimator
 from sottovoce.evaluation import Comparison, Evaluation, Predictions, compare, evaluate
-from sottovoce.evaluation.groups import people_columns
+from sottovoce.people import people_columns
 from sottovoce.progress import Advance
 from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
 from sottovoce.scorer import Scorer

@@ -44,6 +44,8 @@ class Trial:
         Whether the people are invented.
     seed
         Of the folds.
+    left_out
+        Reason to number of questionnaires or people that are in none of the parts.
 
     Raises
     ------
@@ -58,6 +60,7 @@ class Trial:
     references: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
     simulated: bool = False
     seed: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.test:
