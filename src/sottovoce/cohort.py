@@ -173,7 +173,22 @@ def window_before(
     found = find_leaks(inside)
     counts: dict[str, int] = dict(Counter(leak.kind for leak in found))
     kept = without_leaks(inside, found) if rules.leaks == "remove" else inside
-    return Window(user_id, start, end, kept, counts, label, _too_little(kept, counts, rules))
+    return Window(user_id, start, end, kept, counts, label, too_little(kept, counts, rules))
+
+
+def too_little(
+    messages: Sequence[Message], leaks: Mapping[str, int], rules: WindowRules
+) -> str | None:
+    """Say why a window of these messages must not be scored, or None where it may be."""
+    if rules.leaks == "exclude" and leaks:
+        return f"{sum(leaks.values())} findings of questionnaire wording, excluded by rule"
+    said = [message.content for message in messages if message.role == "user"]
+    if len(said) < rules.min_user_messages:
+        return f"{len(said)} user messages in the window, {rules.min_user_messages} are needed"
+    words = sum(len(content.split()) for content in said)
+    if words < rules.min_user_words:
+        return f"{words} user words in the window, {rules.min_user_words} are needed"
+    return None
 
 
 def newest_window(user_id: str, messages: Sequence[Message], rules: WindowRules) -> Window:
@@ -361,17 +376,3 @@ def _mean_by_user(users: Sequence[str], totals: npt.NDArray[np.float64]) -> dict
     for user, total in zip(users, totals, strict=True):
         sums.setdefault(user, []).append(float(total))
     return {user: sum(each) / len(each) for user, each in sums.items()}
-
-
-def _too_little(
-    messages: Sequence[Message], leaks: Mapping[str, int], rules: WindowRules
-) -> str | None:
-    if rules.leaks == "exclude" and leaks:
-        return f"{sum(leaks.values())} findings of questionnaire wording, excluded by rule"
-    said = [message.content for message in messages if message.role == "user"]
-    if len(said) < rules.min_user_messages:
-        return f"{len(said)} user messages in the window, {rules.min_user_messages} are needed"
-    words = sum(len(content.split()) for content in said)
-    if words < rules.min_user_words:
-        return f"{words} user words in the window, {rules.min_user_words} are needed"
-    return None
