@@ -21,6 +21,9 @@ from sottovoce.leakage import find_leaks, without_leaks
 
 LeakPolicy = Literal["flag", "remove", "exclude"]
 
+BARRED = "too little conversation, or excluded for a leak"
+"""Why a questionnaire with a window is left out of a cohort."""
+
 
 @dataclass(frozen=True, slots=True)
 class WindowRules:
@@ -118,11 +121,14 @@ class Cohort:
         Reason to number of questionnaires left out.
     leaks
         Leak kind to number of messages, over all windows including excluded ones.
+    barred
+        Labelled windows that may not be used, each with its reason; counted in `left_out`.
     """
 
     windows: tuple[Window, ...]
     left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
     leaks: Mapping[str, int] = field(default_factory=dict, hash=False)
+    barred: tuple[Window, ...] = ()
 
     @property
     def users(self) -> list[str]:
@@ -237,7 +243,7 @@ def build_cohort(
     for conversation in conversations:
         by_user.setdefault(conversation.user_id, []).append(conversation)
     timelines = {user: timeline(each) for user, each in by_user.items()}
-    windows, left_out, leaks = [], Counter[str](), Counter[str]()
+    windows, barred, left_out, leaks = [], [], Counter[str](), Counter[str]()
     for label in labels:
         if label.instrument != instrument.key:
             left_out["another instrument"] += 1
@@ -252,8 +258,9 @@ def build_cohort(
             if window.reason is None:
                 windows.append(window)
             else:
-                left_out["too little conversation, or excluded for a leak"] += 1
-    return Cohort(tuple(windows), dict(left_out), dict(leaks))
+                left_out[BARRED] += 1
+                barred.append(window)
+    return Cohort(tuple(windows), dict(left_out), dict(leaks), tuple(barred))
 
 
 def assign_folds(
