@@ -4,9 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
-from rich.table import Table
-
 from sottovoce.cli.console import (
     example,
     force_option,
@@ -17,12 +14,10 @@ from sottovoce.cli.console import (
     progress_bar,
     stdout,
 )
+from sottovoce.cli.side_by_side import print_comparison
 
 if TYPE_CHECKING:
     from sottovoce.evaluation import Comparison, Evaluation
-
-COLUMNS = {"mae": "MAE", "rmse": "RMSE", "r": "r", "auc_10": "AUC ≥10"}
-
 
 @click.command(epilog=example("sottovoce demo", "sottovoce demo --out demo --json"))
 @click.option(
@@ -30,7 +25,7 @@ COLUMNS = {"mae": "MAE", "rmse": "RMSE", "r": "r", "auc_10": "AUC ≥10"}
     type=click.Path(path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Folder for scores.jsonl, demo.json and report.html.",
+    help="Folder for scores.jsonl, benchmark.json and the report.",
 )
 @force_option
 @json_option
@@ -47,7 +42,7 @@ def demo(out: Path, force: bool, as_json: bool) -> None:
     if as_json:
         print_json(result.as_dict())
     else:
-        _print(result.comparison, result.evaluation)
+        _print(result.ladder.comparison, result.evaluation)
         stdout().print(f"Report: {result.report}", soft_wrap=True)
     next_step("sottovoce score chats.jsonl --out scores.jsonl")
 
@@ -59,8 +54,7 @@ def _print(comparison: "Comparison", evaluation: "Evaluation") -> None:
         "people.",
         soft_wrap=True,
     )
-    console.print(_scores_table(comparison))
-    console.print(_differences_table(comparison))
+    print_comparison(comparison)
     covered, wide = evaluation.figures["coverage"], evaluation.figures["width"]
     console.print(
         f"Interval of {comparison.reference}: nominal coverage {evaluation.coverage:.0%}, "
@@ -72,33 +66,3 @@ def _print(comparison: "Comparison", evaluation: "Evaluation") -> None:
         "Simulated people: good for comparing methods, never evidence of clinical accuracy.",
         soft_wrap=True,
     )
-
-
-def _scores_table(comparison: "Comparison") -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("predictor", no_wrap=True)
-    for title in COLUMNS.values():
-        table.add_column(title)
-    for row in comparison.rows:
-        cells = []
-        for key in COLUMNS:
-            figure = row.figures[key]
-            cells.append(f"{figure.number()} {figure.interval()}".strip())
-        table.add_row(row.name, *cells, style="bold" if row.name == comparison.reference else "")
-    return table
-
-
-def _differences_table(comparison: "Comparison") -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column(f"minus {comparison.reference}", no_wrap=True)
-    table.add_column("difference in MAE")
-    table.add_column("difference in r")
-    for row in comparison.rows:
-        if row.name != comparison.reference:
-            cells = [
-                f"{row.differences[key].number(sign=True)} "
-                f"{row.differences[key].interval(sign=True)}".strip()
-                for key in ("mae", "r")
-            ]
-            table.add_row(row.name, *cells)
-    return table

@@ -48,6 +48,12 @@ def opened(path: str | Path | None = None, _instrument: str | None = None) -> Da
             ANNOTATOR: {each.user_id: each.total for each in said},
             CEILING: {user: total for user, total in state.items() if user in labelled},
         },
+        reference_notes={
+            ANNOTATOR: "recorded blind readings by a reasoning model of the family that wrote the "
+            "chats: far easier for it than real talk",
+            CEILING: "the state that the writer was given, against the questionnaire: no reader "
+            "of the text can know more",
+        },
         annotations={each.user_id: each for each in said},
         simulated=True,
         remarks=(

@@ -96,6 +96,8 @@ class Dataset:
         Person to columns for tables by group; never model input.
     references
         Name to person to points: totals that others gave these people.
+    reference_notes
+        Name of a reference to a remark that tables show with it.
     annotations
         Person to what a recorded annotator said.
     ratings
@@ -120,6 +122,7 @@ class Dataset:
     parts: Mapping[str, Part] = field(default_factory=dict, hash=False)
     people: Mapping[str, Mapping[str, object]] = field(default_factory=dict, hash=False)
     references: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
+    reference_notes: Mapping[str, str] = field(default_factory=dict, hash=False)
     annotations: Mapping[str, Annotation] = field(default_factory=dict, hash=False)
     ratings: tuple[Rating, ...] = ()
     simulated: bool = False
