@@ -73,7 +73,7 @@ def test_what_is_exported_opens_as_a_folder_with_the_same_trial(tmp_path):
         "people.jsonl",
     ]
     again = open_dataset("folder", tmp_path / "out")
-    assert (again.simulated, again.title) == (True, dataset.title)
+    assert (again.simulated, again.dated, again.title) == (True, False, dataset.title)
     assert (again.source, again.remarks) == (dataset.source, dataset.remarks)
     assert dict(again.parts) == dict(dataset.parts)
     trial = again.trial(RULES)

@@ -82,6 +82,7 @@ def opened(path: str | Path | None, _instrument: str | None = None) -> Dataset:
         source=SOURCE,
         parts=parts,
         people=people,
+        dated=False,
         remarks=(*REMARKS, *_broken(present), *((NO_TEST,) if without_test else ())),
         left_out={reason: count for reason, count in left_out.items() if count},
     )
