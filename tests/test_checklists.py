@@ -38,6 +38,11 @@ def rich():
     return made.report()
 
 
+@pytest.fixture(scope="module")
+def simulated():
+    return open_dataset("bundled")
+
+
 def answers(checklist):
     return {row.number: row.answer for row in checklist.rows}
 
@@ -52,15 +57,15 @@ def test_the_items_are_those_of_the_publication(fill, numbers, bare):
 
 def test_an_item_asks_only_what_somebody_can_answer_and_every_answer_is_asked_for():
     asked = set()
-    for path in GUIDELINES.glob("*.yaml"):
+    for path in GUIDELINES.glob("tripod_*.yaml"):
         items = yaml.safe_load(path.read_text("utf-8"))["items"]
         asked |= {item["knows"] for item in items if "knows" in item}
     assert asked == set(KNOWLEDGE)
 
 
 @pytest.mark.parametrize("number", ["1", "2", "3a", "4", "17", "18a", "18b", "19", "25", "27c"])
-def test_what_no_run_can_know_stays_open(number, rich):
-    assert answers(tripod_ai(rich, open_dataset("bundled")))[number] is None
+def test_what_no_run_can_know_stays_open(number, rich, simulated):
+    assert answers(tripod_ai(rich, simulated))[number] is None
 
 
 def test_figures_stand_there_with_interval_and_n(rich):
@@ -97,17 +102,17 @@ def test_a_checklist_without_half_answers_does_not_speak_of_them(bare):
     assert whole.counted == f"{whole.n_answered} of {len(kept)} answered by this run"
 
 
-def test_a_data_set_answers_where_data_are_from_and_how_they_are_divided(rich):
-    said = answers(tripod_ai(rich, open_dataset("bundled")))
+def test_a_data_set_answers_where_data_are_from_and_how_they_are_divided(rich, simulated):
+    said = answers(tripod_ai(rich, simulated))
     assert "200 train, 160 unlabelled, 120 test" in said["12a"]
     assert said["18e"] == "Licence: CC0. Where: in the package."
     assert "Its people are simulated." in said["5a"]
 
 
-def test_made_up_times_are_no_dates(rich, tmp_path):
+def test_made_up_times_are_no_dates(rich, simulated, tmp_path):
     assert answers(tripod_ai(rich))["5b"].endswith("from 1 March 2025 to 2 June 2025.")
-    assert answers(tripod_ai(rich, open_dataset("bundled")))["5b"] is None
-    assert answers(tripod_llm(rich, open_dataset("bundled")))["5c"] is None
+    assert answers(tripod_ai(rich, simulated))["5b"] is None
+    assert answers(tripod_llm(rich, simulated))["5c"] is None
     dated = open_dataset("covid-worry", corpora.covid_worry(tmp_path, "Female,30,Yes,7,8,3,4"))
     assert answers(tripod_llm(rich, dated))["5c"] == (
         "In part: the data hold messages from 6 April 2020 to 5 March 2021."
@@ -124,8 +129,8 @@ def test_data_without_a_split_are_said_to_have_none(rich, tmp_path):
     assert "the data have no split" in answers(tripod_ai(rich, data))["12a"]
 
 
-def test_recorded_annotators_are_told(rich):
-    said = answers(tripod_llm(rich, open_dataset("bundled")))
+def test_recorded_annotators_are_told(rich, simulated):
+    said = answers(tripod_llm(rich, simulated))
     assert "480 people were read by a recorded annotator" in said["8b"]
     assert answers(tripod_llm(rich))["8b"] is None
 

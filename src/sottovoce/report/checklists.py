@@ -1,13 +1,14 @@
 """Reporting checklists: what reviewers ask for, and which of it a run can answer by itself.
 
 Owns the records and reading the items, which are data (`guidelines/`). Does not know the answers
-(`knowledge`), nor how a checklist is drawn or written to files.
+(`knowledge`, and `holdings` for a data set), nor how a checklist is drawn or written to files.
 
 The items were checked in November 2026 against reproductions of the published tables in public
 repositories: TRIPOD+AI has 27 items in 52 numbered rows. TRIPOD-LLM has 19 items, and its table
 prints 49 rows where its abstract speaks of 50; the rows here are those of the table.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 
 from sottovoce.datasets import Dataset
 from sottovoce.report.content import Report
+from sottovoce.report.holdings import HOLDINGS
 from sottovoce.report.knowledge import KNOWLEDGE, PARTLY, Run
 
 GUIDELINES = Path(__file__).parent / "guidelines"
@@ -107,19 +109,25 @@ def tripod_ai(report: Report, dataset: Dataset | None = None) -> Checklist:
     dataset
         What the report is on, where the run itself cut the windows that the model read.
     """
-    return _filled("tripod_ai", Run(report, dataset))
+    run = Run(report, dataset)
+    return _filled("tripod_ai", lambda name: KNOWLEDGE[name](run))
 
 
 def tripod_llm(report: Report, dataset: Dataset | None = None) -> Checklist:
     """Fill in TRIPOD-LLM, for studies of language models; parameters as of `tripod_ai`."""
-    return _filled("tripod_llm", Run(report, dataset))
+    run = Run(report, dataset)
+    return _filled("tripod_llm", lambda name: KNOWLEDGE[name](run))
 
 
-def _filled(guideline: str, run: Run) -> Checklist:
+def datasheet(report: Report, dataset: Dataset) -> Checklist:
+    """Fill in a datasheet of the data set that a report is on; what is open is its keepers'."""
+    return _filled("datasheet", lambda name: HOLDINGS[name](dataset, report))
+
+
+def _filled(guideline: str, known: Callable[[str], str | None]) -> Checklist:
     read = yaml.safe_load((GUIDELINES / f"{guideline}.yaml").read_text("utf-8"))
     rows = []
     for item in read["items"]:
-        known = item.get("knows")
-        answer = None if known is None else KNOWLEDGE[known](run)
+        answer = known(item["knows"]) if "knows" in item else None
         rows.append(ChecklistRow(item["number"], item["section"], item["asks"], answer))
     return Checklist(read["key"], read["title"], read["citation"].strip(), tuple(rows))

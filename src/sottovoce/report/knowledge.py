@@ -1,4 +1,4 @@
-"""What a run can say of itself where checklists, cards and datasheets ask.
+"""What a run can say of itself where checklists ask.
 
 Owns the sentences, each made of what the report and the data set hold. Does not know which item
 of which checklist asks. A question that is answered only by half begins with "In part:", and one
@@ -52,7 +52,7 @@ def dates(run: Run) -> str | None:
     if run.report.period is None or not _dated(run):
         return None
     first, last = run.report.period
-    return f"{PARTLY}questionnaires of the test data from {_day(first)} to {_day(last)}."
+    return f"{PARTLY}questionnaires of the test data from {day(first)} to {day(last)}."
 
 
 def text_dates(run: Run) -> str | None:
@@ -62,7 +62,7 @@ def text_dates(run: Run) -> str | None:
     times = [said.timestamp for each in run.dataset.conversations for said in each.messages]
     if not times:
         return None
-    return f"{PARTLY}the data hold messages from {_day(min(times))} to {_day(max(times))}."
+    return f"{PARTLY}the data hold messages from {day(min(times))} to {day(max(times))}."
 
 
 def eligibility(run: Run) -> str | None:
@@ -437,5 +437,6 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _day(moment: datetime) -> str:
+def day(moment: datetime) -> str:
+    """Write a day in words, "6 April 2020"."""
     return f"{moment.day} {moment:%B %Y}"
