@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from tests import corpora
@@ -48,6 +49,17 @@ def test_chats_and_labels_alone_are_tested_in_folds(folder):
     trial = dataset.trial(RULES)
     assert (trial.users, trial.training, dataset.title) == ([*PEOPLE], (), folder.name)
     assert (dataset.simulated, dataset.references) == (False, {})
+
+
+def test_who_wrote_too_little_is_tested_and_abstained_but_never_learnt_from(folder):
+    people(folder, ana="train", ben="train", cy="test", dee="test")
+    strict = replace(RULES, min_user_messages=3)
+    trial = open_dataset("folder", folder).trial(strict)
+    assert (trial.users, trial.training) == (["cy", "dee"], ())
+    assert [each.reason for each in trial.test] == [
+        "2 user messages in the window, 3 are needed"
+    ] * 2
+    assert trial.left_out == {"train: too little conversation, or excluded for a leak": 2}
 
 
 def test_the_column_split_decides_the_part_and_is_no_grouping(folder):

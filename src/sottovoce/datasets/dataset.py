@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sottovoce.annotations import Annotation, annotation_record
-from sottovoce.cohort import Cohort, Window, WindowRules, build_cohort, timeline, window_before
+from sottovoce.cohort import (
+    BARRED,
+    Cohort,
+    Window,
+    WindowRules,
+    build_cohort,
+    timeline,
+    window_before,
+)
 from sottovoce.conversations import (
     Conversation,
     QuestionnaireResponse,
@@ -141,8 +149,9 @@ class Dataset:
         Returns
         -------
         Trial
-            With everybody as test people where the data have no split. Its `left_out` counts what
-            could not be used, part by part.
+            With everybody as test people where the data have no split. A test person with too
+            little to read is in it, with the reason, so that models abstain and are seen to. Its
+            `left_out` counts what else could not be used, part by part.
 
         Raises
         ------
@@ -159,8 +168,12 @@ class Dataset:
         for part in ("test", "train", "validation"):
             cohort = self._cohort(part, used)
             windows[part] = cohort.windows
+            tested = part == "test"
+            if tested:
+                windows[part] += cohort.barred
             for reason, count in cohort.left_out.items():
-                left_out[f"{part}: {reason}" if self.parts else reason] += count
+                if not (tested and reason == BARRED):
+                    left_out[f"{part}: {reason}" if self.parts else reason] += count
         unread = sum(self._part(each.user_id) in (None, "unlabelled") for each in self.labels)
         if unread:
             left_out["questionnaires of people in no part that has any"] += unread
