@@ -7,7 +7,9 @@ import numpy as np
 
 from sottovoce.conversations import QuestionnaireResponse
 from sottovoce.estimates import Estimate
+from sottovoce.evaluation import Settings, compare, evaluate, match
 from sottovoce.instruments import instrument
+from sottovoce.report import Provenance, Report, installed_versions
 
 NOON = datetime(2025, 3, 14, 12, tzinfo=UTC)
 
@@ -56,3 +58,32 @@ def cohort(n: int = 60, seed: int = 5) -> tuple[list[int], list[Estimate], list[
         score = float(np.clip(0.7 * total + 3 + generator.normal(0, 3), 0, 27))
         estimates.append(estimate(user, None if number % 10 == 9 else score))
     return totals, estimates, users
+
+
+def report(n: int = 60) -> Report:
+    """Give a report of the cohort beside the mean, with groups of which one is too small."""
+    totals, estimates, users = cohort(n)
+    few = Settings(resamples=100)
+    groups = {
+        "gender": ["woman" if number % 3 else "man" for number in range(n)],
+        "rare": ["few" if number < 4 else "many" for number in range(n)],
+    }
+    predictions = {"mean": [10.9] * n, "Sottovoce": [each.score for each in estimates]}
+    labels = [response(user, total) for user, total in zip(users, totals, strict=True)]
+    return Report(
+        title="Estimates on made-up people",
+        evaluation=evaluate(totals, estimates, users, groups, instrument="phq-9", settings=few),
+        cohort="made-up people",
+        simulated=True,
+        comparison=compare(
+            totals, predictions, users, reference="Sottovoce", instrument="phq-9", settings=few
+        ),
+        pairing=match(estimates, [*labels, response("nobody")], 14),
+        period=(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 6, 2, tzinfo=UTC)),
+        limits=("The people are few.",),
+        provenance=Provenance(
+            installed_versions(),
+            ("sottovoce evaluate scores.jsonl",),
+            details={"hardware": "two cores"},
+        ),
+    )

@@ -137,6 +137,7 @@ def test_the_changelog_speaks_of_the_version():
         "README.md",
         "CONTRIBUTING.md",
         "docs/annotating.md",
+        "docs/datasets.md",
         "docs/evidence.md",
         "docs/formats.md",
         "docs/reference.md",

@@ -1,4 +1,4 @@
-"""The model card that every run leaves, in Hugging Face form.
+"""The model card that every training run leaves, in Hugging Face form.
 
 Owns its sentences. Draws only what the evaluation measured. Does not compute.
 """
@@ -6,26 +6,12 @@ Owns its sentences. Draws only what the evaluation measured. Does not compute.
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sottovoce.card import UNTESTED, Card, front_matter, write_card
 from sottovoce.ensemble import Ensemble
 from sottovoce.estimator import Estimator
 from sottovoce.evaluation import Evaluation
 
-_CARD = """---
-library_name: sottovoce
-license: other
-tags: [depression-severity, {instrument}, simulated-data-{simulated}]
----
-
-# {model_id}
-
-Estimates the {title} total ({low}-{high} points) of a person from what they wrote in conversation
-with an AI companion over the last {days:g} days, with a {coverage:.0%} prediction interval and a
-probability at every cut-off{form}
-
-**It supports clinicians and researchers; it never diagnoses.** A total cannot clear suicide risk:
-risk language needs a separate, faster path.
-
-## What it is
+_TRAINED = """## What it is
 {parts}
 
 ## Trained on
@@ -40,13 +26,16 @@ Intervals are 95% bootstrap intervals over people.
 {rows}
 
 {chose}A test on people of the intended population, by group, is
-owed before any use; `sottovoce evaluate` makes it.
+owed before any use; `sottovoce evaluate` makes it."""
 
-## Limits
-One language (English). Other apps, other populations and other ways of talking are untested.
-Estimates are drawn towards the mean of the training people: the ends of the scale are
-under-stated. Depends on how much a person lets on.
-"""
+_WHAT = """Estimates the {title} total ({low}-{high} points) of a person from what they wrote in
+conversation with an AI companion over the last {days:g} days, with a {coverage:.0%} prediction
+interval and a probability at every cut-off{form}"""
+
+_LIMITS = "One language (English). " + UNTESTED.format(
+    "Estimates are drawn towards the mean of the training people: the ends of the scale are\n"
+    "under-stated. "
+)
 
 _SIMULATED = " **Simulated people; never evidence of clinical accuracy.**"
 
@@ -96,15 +85,15 @@ def write_model_card(
     training = members[0].artefact.training  # members share the people with a questionnaire
     guessed = max(each.artefact.training.get("pseudolabelled_people", 0) for each in members)
     kind = _ensemble(model) if isinstance(model, Ensemble) else _estimator(model)
-    text = _CARD.format(
-        instrument=used.key,
-        simulated="yes" if simulated else "no",
-        model_id=model.model_id,
+    what = _WHAT.format(
         title=used.title,
         low=used.minimum,
         high=used.maximum,
         days=model.rules.look_back_days,
         coverage=model.coverage,
+        form=kind.form,
+    )
+    middle = _TRAINED.format(
         people=training["people"],
         windows=training["windows"],
         guessed=_GUESSED.format(guessed) if guessed else "",
@@ -112,7 +101,8 @@ def write_model_card(
         rows="\n".join(f"| {key} | {each.text()} |" for key, each in evaluation.figures.items()),
         **asdict(kind),
     )
-    path.write_text(text, "utf-8")
+    card = Card(model.model_id, what, middle, _LIMITS)
+    write_card(path, card, front_matter(used.key, simulated=simulated))
 
 
 def _estimator(model: Estimator) -> _Kind:

@@ -69,6 +69,8 @@ def test_without_labels_of_the_test_part_the_development_people_are_tested(tmp_p
     trial = dataset.trial(RULES)
     assert (users(trial.test), trial.validation) == (["302", "458"], ())
     assert NO_TEST in dataset.remarks
+    unlabelled = {user for user, part in dataset.parts.items() if part == "unlabelled"}
+    assert unlabelled == {"300", "409"}
 
 
 def test_gender_stays_as_it_is_coded(folder):

@@ -69,8 +69,9 @@ def test_recorded_readings_beside_the_table_are_the_annotator(table):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
+        ({"row": [1]}, "annotations.jsonl, line 1, field row: it is a list of 1"),
         ({"row": "1"}, "annotations.jsonl, line 1, field row: it is text of 1 characters"),
-        ({"row": 0, "items": [0] * 8}, "annotations.jsonl, field annotator"),
+        ({"row": 0, "items": [0] * 8}, "annotations.jsonl, line 1, field annotator"),
     ],
 )
 def test_a_reading_that_is_none_is_refused(table, line, problem):

@@ -1,13 +1,17 @@
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests import corpora
 
 from sottovoce.cohort import WindowRules
-from sottovoce.datasets import NAMES, open_dataset
+from sottovoce.datasets import NAMES, daic_woz, open_dataset
 from sottovoce.errors import DataError
 
 RULES = WindowRules()
+PAGE = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text("utf-8")
 
 
 def refusal(*arguments):
@@ -73,7 +77,7 @@ def test_what_is_exported_opens_as_a_folder_with_the_same_trial(tmp_path):
         "people.jsonl",
     ]
     again = open_dataset("folder", tmp_path / "out")
-    assert (again.simulated, again.title) == (True, dataset.title)
+    assert (again.simulated, again.dated, again.title) == (True, False, dataset.title)
     assert (again.source, again.remarks) == (dataset.source, dataset.remarks)
     assert dict(again.parts) == dict(dataset.parts)
     trial = again.trial(RULES)
@@ -93,3 +97,33 @@ def test_an_export_into_a_file_is_refused(tmp_path):
     dataset = open_dataset("dep-wor", corpora.dep_wor(tmp_path, ("0.0", "25.0", "3")))
     with pytest.raises(DataError, match="the folder cannot be made"):
         dataset.export(tmp_path / "dep_wor_data.csv")
+
+
+def test_the_page_has_a_section_and_a_row_for_each():
+    assert re.findall(r"^## (.*)$", PAGE, re.MULTILINE) == [*NAMES]
+    assert re.findall(r"^\| \[(.*?)\]", PAGE, re.MULTILINE) == [*NAMES]
+
+
+def test_the_page_names_the_sessions_that_the_adapter_knows():
+    listed = re.findall(r"^\| (\d{3}(?:, \d{3})*) \|", PAGE, re.MULTILINE)
+    known = (
+        daic_woz.NEVER_RELEASED,
+        daic_woz.INTERRUPTED,
+        daic_woz.WITHOUT_INTERVIEWER,
+        daic_woz.OUT_OF_STEP,
+        daic_woz.WRONG_BINARY,
+    )
+    assert {", ".join(sorted(each)) for each in known} == set(listed) - {"402"}
+
+
+def test_the_facts_on_the_page_are_read(tmp_path):
+    example = re.search(r"```json dataset.json\n(.*?)```", PAGE, re.DOTALL)[1]
+    dataset = open_dataset("bundled")
+    dataset.export(tmp_path)
+    (tmp_path / "dataset.json").write_text(example)
+    again, facts = open_dataset("folder", tmp_path), json.loads(example)
+    assert (again.title, again.source.licence, list(again.remarks)) == (
+        facts["title"],
+        facts["licence"],
+        facts["remarks"],
+    )

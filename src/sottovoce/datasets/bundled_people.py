@@ -56,6 +56,7 @@ def opened(path: str | Path | None = None, _instrument: str | None = None) -> Da
         },
         annotations={each.user_id: each for each in said},
         simulated=True,
+        dated=False,
         remarks=(
             "Simulated people, every word of it: a figure says which of two methods reads these "
             "texts better, and nothing about patients.",

@@ -66,7 +66,7 @@ def opened(path: str | Path | None, _instrument: str | None = None) -> Dataset:
             people[user] = _person(row)
         except DataError as error:
             raise located(error, table, line) from None
-    for number, fields in annotated_rows(table.parent / "annotations.jsonl").items():
+    for number, (_, fields) in annotated_rows(table.parent / "annotations.jsonl").items():
         people.setdefault(f"{PREFIX}{number}", {})["annotated_wave"] = fields.get("wave")
     return Dataset(
         name="covid-worry",

@@ -50,8 +50,9 @@ SOURCE = Source(
 REMARKS = (
     "A scripted interview about distress, spoken and transcribed: no chat with a companion.",
     "PHQ-8 has no item on suicidal thoughts.",
-    "The interviewer's turns stand apart as the assistant's. Her prompts alone have been enough "
-    "to guess the label (F1 .90 was reported): read the leak suite first.",
+    "The interviewer's turns stand apart as the assistant's. Her prompts give labels away: a "
+    "model made to exploit them reached F1 .90 (Burdisso et al. 2024, arXiv:2404.14463). Read the "
+    "leak suite first.",
     "Times are seconds from the start of a session; dates are made up.",
     "The file codes gender as 0 and 1 and does not say which is which.",
 )
@@ -73,6 +74,7 @@ def opened(path: str | Path | None, _instrument: str | None = None) -> Dataset:
         "turns while a session was interrupted": lost,
     }
     present = {each.user_id for each in whole}
+    parts = {**dict.fromkeys(present, UNLABELLED), **parts}
     return Dataset(
         name="daic-woz",
         title="DAIC-WOZ",
@@ -82,10 +84,14 @@ def opened(path: str | Path | None, _instrument: str | None = None) -> Dataset:
         source=SOURCE,
         parts=parts,
         people=people,
+        dated=False,
         remarks=(*REMARKS, *_broken(present), *((NO_TEST,) if without_test else ())),
         left_out={reason: count for reason, count in left_out.items() if count},
     )
 
+
+UNLABELLED: Part = "unlabelled"
+"""People with an interview in none of the files that hold labels: those of the challenge's test."""
 
 NO_TEST = (
     "The folder has no full_test_split.csv, so the development people are tested, as most papers "

@@ -42,7 +42,7 @@ ANNOTATOR = "annotator"
 """Name of the reference that is a recorded annotator's reading."""
 
 FACTS = "dataset.json"
-"""What a folder of canonical files says of itself: title, licence, remarks, simulated or not."""
+"""What a folder of canonical files says of itself: title, licence, remarks, what is made up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,8 @@ class Dataset:
         Self-ratings where there is no questionnaire.
     simulated
         Whether its people are invented.
+    dated
+        Whether its times are true; made-up ones keep the order of things and say nothing else.
     remarks
         Sentences that every report on it must show.
     left_out
@@ -126,6 +128,7 @@ class Dataset:
     annotations: Mapping[str, Annotation] = field(default_factory=dict, hash=False)
     ratings: tuple[Rating, ...] = ()
     simulated: bool = False
+    dated: bool = True
     remarks: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
     fewest_messages: int | None = None
@@ -283,6 +286,7 @@ class Dataset:
         return {
             "title": self.title,
             "simulated": self.simulated,
+            "dated": self.dated,
             "licence": self.source.licence,
             "where": self.source.where,
             "citation": self.source.citation,

@@ -72,6 +72,7 @@ def opened(path: str | Path | None, _instrument: str | None = None) -> Dataset:
         people=people,
         references={ANNOTATOR: {user: each.total for user, each in said.items()}} if said else {},
         annotations=said,
+        dated=False,
         remarks=REMARKS,
     )
 

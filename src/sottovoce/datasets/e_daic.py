@@ -82,6 +82,7 @@ def opened(path: str | Path | None, _instrument: str | None = None) -> Dataset:
         source=SOURCE,
         parts=parts,
         people=people,
+        dated=False,
         remarks=REMARKS,
     )
 

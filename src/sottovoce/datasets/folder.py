@@ -3,7 +3,7 @@
 Owns which files are looked for: `chats.jsonl` and `labels.jsonl`; where they are there,
 `people.jsonl` (columns for tables by group, and `split`: train, validation, test or unlabelled),
 `annotations.jsonl` (a reference beside the questionnaires) and `dataset.json` (title, licence,
-where, citation, remarks, simulated). Does not know the lines (`conversations`, `people`).
+where, citation, remarks, simulated, dated). Does not know the lines (`conversations`, `people`).
 """
 
 import json
@@ -53,6 +53,7 @@ def opened(path: str | Path | None, instrument: str | None = None) -> Dataset:
         references={ANNOTATOR: {user: each.total for user, each in said.items()}} if said else {},
         annotations=said,
         simulated=facts.get("simulated", False),
+        dated=facts.get("dated", True),
         remarks=tuple(facts.get("remarks", ())),
     )
 
@@ -121,7 +122,9 @@ def _is_text(value: object) -> bool:
 
 _FORMS: dict[str, tuple[Callable[[object], bool], str]] = {
     **dict.fromkeys(("title", *_SOURCE), (_is_text, "a text")),
-    "simulated": (lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(
+        ("simulated", "dated"), (lambda value: isinstance(value, bool), "true or false")
+    ),
     "remarks": (
         lambda value: isinstance(value, list) and all(map(_is_text, value)),
         "a list of texts",

@@ -3,7 +3,8 @@
 Owns what the tables of several data sets have in common. Does not know a column's meaning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,23 +58,26 @@ def recorded_annotations(folder: Path, used: Instrument, prefix: str = "") -> di
     DataError
         With file and line, where a line is no annotation.
     """
-    quotes = {
-        row: quotes_from(fields.get("evidence"))
-        for row, fields in annotated_rows(folder / "evidence.jsonl").items()
-    }
+    quotes, evidence = {}, folder / "evidence.jsonl"
+    for row, (line, fields) in annotated_rows(evidence).items():
+        with _telling(evidence, line):
+            quotes[row] = quotes_from(fields.get("evidence"))
     said, path = {}, folder / "annotations.jsonl"
-    for row, fields in annotated_rows(path).items():
+    for row, (line, fields) in annotated_rows(path).items():
         user = f"{prefix}{row}"
-        try:
+        with _telling(path, line):
             annotation = annotation_from({**fields, "user_id": user}, used.key)
-        except DataError as error:
-            raise located(error, path, None) from None
         said[user] = replace(annotation, quotes=quotes.get(row, ()))
     return said
 
 
-def annotated_rows(path: Path) -> dict[int, dict[str, Any]]:
+def annotated_rows(path: Path) -> dict[int, tuple[int, dict[str, Any]]]:
     """Read what a file says of each 0-based data row; nothing where there is no such file.
+
+    Returns
+    -------
+    dict
+        Data row to the 1-based line that speaks of it, and its fields.
 
     Raises
     ------
@@ -82,16 +86,29 @@ def annotated_rows(path: Path) -> dict[int, dict[str, Any]]:
     """
     if not path.is_file():
         return {}
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, tuple[int, dict[str, Any]]] = {}
     for line, record in read_json_lines(path):
-        row = record_of(record).get("row")
-        if isinstance(row, bool) or not isinstance(row, int) or row in found:
-            raise DataError(
-                "the row was named before" if row in found else f"it is {describe(row)}",
-                path=path,
-                line=line,
-                field="row",
-                fix="give each 0-based row of the table once",
-            )
-        found[row] = record_of(record)
+        with _telling(path, line):
+            fields = record_of(record)
+            row = _row(fields.get("row"))
+            if row in found:
+                raise DataError("the row was named before", field="row", fix="name each row once")
+            found[row] = line, fields
     return found
+
+
+def _row(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DataError(
+            f"it is {describe(value)}", field="row", fix="give the 0-based row of the table"
+        )
+    return value
+
+
+@contextmanager
+def _telling(path: Path, line: int) -> Iterator[None]:
+    """Add file and line to what is found wrong."""
+    try:
+        yield
+    except DataError as error:
+        raise located(error, path, line) from None
