@@ -74,7 +74,8 @@ def test_the_body_has_use_figures_groups_and_limits(card, report):
     ]
     assert "it never diagnoses" in text
     assert "60 people, 60 questionnaires of made-up people; 54 scored, 6 abstained" in text
-    assert "| rare: few | under 10 |" in text
+    assert "| rare: few | under 10 | – | – | – |" in text
+    assert "| gender: woman | 40 | " in text
     assert "- The people are few." in text
     assert "**Simulated people; never evidence of clinical accuracy.**" in text
 

@@ -22,6 +22,7 @@ _HOMES = {
     "SottovoceError": "errors",
     "instrument": "instruments",
     "evaluate": "evaluation",
+    "open_dataset": "datasets",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names resolved lazily below
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sottovoce.conversations import Conversation as Conversation
     from sottovoce.conversations import Message as Message
     from sottovoce.conversations import QuestionnaireResponse as QuestionnaireResponse
+    from sottovoce.datasets import open_dataset as open_dataset
     from sottovoce.ensemble import Ensemble as Ensemble
     from sottovoce.errors import SottovoceError as SottovoceError
     from sottovoce.estimates import Estimate as Estimate

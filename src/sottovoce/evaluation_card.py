@@ -11,7 +11,7 @@ from typing import Any
 from sottovoce.card import UNTESTED, Card, front_matter, plain, table, write_card
 from sottovoce.datasets import Dataset
 from sottovoce.evaluation import Evaluation, Robustness, Suite
-from sottovoce.evaluation.record import metric_title
+from sottovoce.evaluation.record import auc_key, metric_title
 from sottovoce.metrics import Figure
 from sottovoce.report import Report
 
@@ -113,12 +113,14 @@ def _cut_offs(found: Evaluation) -> list[str]:
 
 
 def _groups(found: Evaluation) -> list[str]:
-    keys = list(dict.fromkeys(key for t in found.groups for row in t.rows for key in row.figures))
+    wanted = ("fnr", "mae", "bias", auc_key(found.instrument.screening_cut_off))
+    keys = [key for key in wanted if any(key in r.figures for t in found.groups for r in t.rows)]
     rows = []
     for cut in found.groups:
         for row in cut.rows:
+            told = {} if row.people is None else row.figures
             people = f"under {found.settings.minimum}" if row.people is None else str(row.people)
-            cells = [row.figures[key].text() if key in row.figures else "" for key in keys]
+            cells = [told[key].text() if key in told else "–" for key in keys]
             rows.append((f"{cut.column}: {row.label}", people, *cells))
     return table(("group", "people", *map(metric_title, keys)), rows)
 

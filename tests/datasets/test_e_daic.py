@@ -67,3 +67,19 @@ def test_a_folder_with_labels_alone_is_refused(folder):
         file.unlink()
     with pytest.raises(DataError, match="the folder has no transcript"):
         open_dataset("e-daic", folder)
+
+
+def test_a_session_with_two_transcripts_is_refused(folder):
+    text = next(folder.rglob("302_Transcript.csv")).read_text()
+    corpora.write(folder / "again" / "302_Transcript.csv", text)
+    with pytest.raises(DataError, match="a session has a second transcript"):
+        open_dataset("e-daic", folder)
+
+
+def test_a_session_without_a_word_is_no_conversation(folder):
+    file = next(folder.rglob("602_Transcript.csv"))
+    corpora.write(file, "Start_Time,End_Time,Text,Confidence\n1,2,,0.1\n")
+    dataset = open_dataset("e-daic", folder)
+    assert "602" not in {each.user_id for each in dataset.conversations}
+    with pytest.raises(DataError, match="nobody is left to test"):
+        dataset.trial(WindowRules())

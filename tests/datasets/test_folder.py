@@ -2,11 +2,13 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests import corpora
 
 from sottovoce.cohort import WindowRules
 from sottovoce.conversations import write_json_lines
-from sottovoce.datasets import open_dataset
+from sottovoce.datasets import PARTS, open_dataset
 from sottovoce.errors import DataError
 
 RULES = WindowRules(min_user_messages=1, min_user_words=0)
@@ -135,3 +137,18 @@ def test_an_unknown_part_is_refused(folder):
     sentence = refusal(folder)
     assert "people.jsonl, field split: a split is text of 6 characters; use train" in sentence
     assert "secret" not in sentence
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([*PARTS, None]), min_size=4, max_size=4))
+def test_every_questionnaire_is_in_one_part_or_counted(folder, split):
+    people(folder, **dict(zip(PEOPLE, split, strict=True)))
+    dataset = open_dataset("folder", folder)
+    if dataset.parts and "test" not in split:
+        with pytest.raises(DataError, match="nobody is left to test"):
+            dataset.trial(RULES)
+        return
+    trial = dataset.trial(RULES)
+    used = [*trial.test, *trial.training, *trial.validation]
+    assert len({each.user_id for each in used}) == len(used)
+    assert len(used) + sum(trial.left_out.values()) == len(PEOPLE)

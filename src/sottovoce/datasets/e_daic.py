@@ -95,12 +95,19 @@ def _interviews(folder: Path) -> Iterator[Conversation]:
             path=folder,
             fix="name a folder with files such as 300_Transcript.csv",
         )
+    seen: set[str] = set()
     for file in files:
         named = _NAME.fullmatch(file.name)
         assert named is not None
+        participant = named["participant"]
+        if participant in seen:
+            raise DataError(
+                "a session has a second transcript", path=file, fix="keep one of the two"
+            )
+        seen.add(participant)
         messages = tuple(_messages(file))
         if messages:
-            yield Conversation(named["participant"], named["participant"], messages)
+            yield Conversation(participant, participant, messages)
 
 
 def _messages(file: Path) -> Iterator[Message]:

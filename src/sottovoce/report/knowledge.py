@@ -127,7 +127,11 @@ def missing(run: Run) -> str:
         if found.n_abstained
         else f"the model abstained on none of {found.n_rows}"
     )
-    said = f"No value was filled in. Of those with a questionnaire {abstained}."
+    said = (
+        f"No estimate was filled in: of those with a questionnaire {abstained}. Where this run "
+        f"scored a questionnaire, unanswered items follow its rule "
+        f"({found.instrument.missing_rule})."
+    )
     if found.n_unlabelled:
         said += f" Without a questionnaire and not used: {found.n_unlabelled}."
     if found.n_abstained:
