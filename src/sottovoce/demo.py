@@ -24,7 +24,14 @@ from sottovoce.estimator import Estimator
 from sottovoce.evaluation import Comparison, Evaluation, Predictions, compare, evaluate
 from sottovoce.evaluation.groups import people_columns
 from sottovoce.progress import Advance
-from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
+from sottovoce.report import (
+    Example,
+    Provenance,
+    Report,
+    installed_versions,
+    replacing,
+    write_report_folder,
+)
 from sottovoce.scorer import Scorer
 
 ESTIMATOR = "this estimator"
@@ -72,7 +79,7 @@ def run_demo(out: Path, stage: Stage) -> Demo:
     Parameters
     ----------
     out
-        Folder for `scores.jsonl`, `demo.json` and `report.html`.
+        Folder for `scores.jsonl`, `demo.json` and the report with its figures and tables.
     stage
         Opens a progress bar for each slow step.
 
@@ -110,12 +117,12 @@ def run_demo(out: Path, stage: Stage) -> Demo:
         instrument=estimator.instrument,
     )
     evaluation = _evaluate(estimator, test, estimates)
-    out.mkdir(parents=True, exist_ok=True)
-    write_json_lines(out / "scores.jsonl", map(estimate_record, estimates))
-    report = _report(test, estimates, evaluation, comparison)
-    result = Demo(evaluation, comparison, write_report(out / "report.html", report))
+    result = Demo(evaluation, comparison, out / "report.html")
     text = json.dumps(result.as_dict(), indent=2, allow_nan=False)
-    (out / "demo.json").write_text(text + "\n", "utf-8")
+    with replacing(out) as partial:
+        write_json_lines(partial / "scores.jsonl", map(estimate_record, estimates))
+        (partial / "demo.json").write_text(text + "\n", "utf-8")
+        write_report_folder(partial, _report(test, estimates, evaluation, comparison))
     return result
 
 

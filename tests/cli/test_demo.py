@@ -11,6 +11,8 @@ import pytest
 from sottovoce import bundled, demo
 from sottovoce.estimator import Estimator
 
+pytestmark = pytest.mark.usefixtures("quick_figures")
+
 
 @pytest.fixture
 def quick(monkeypatch):
@@ -40,7 +42,9 @@ def test_the_tables_name_every_predictor_and_call_the_people_simulated(run, tmp_
     assert "nominal coverage 90%" in outcome.stdout
     assert "Next: sottovoce score" in outcome.stderr
     names = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    assert names == ["demo.json", "report.html", "scores.jsonl"]
+    assert names == [
+        *("contents.json", "demo.json", "figures", "report.html", "scores.jsonl", "tables"),
+    ]
 
 
 @pytest.mark.usefixtures("quick")

@@ -30,7 +30,7 @@ COLUMNS = {"mae": "MAE", "rmse": "RMSE", "r": "r", "auc_10": "AUC ≥10"}
     type=click.Path(path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Folder for scores.jsonl, demo.json and report.html.",
+    help="Folder for scores.jsonl, demo.json and the report with its figures and tables.",
 )
 @force_option
 @json_option
