@@ -47,7 +47,7 @@ def test_nothing_but_commands_of_ours_has_a_backslash(tables):
     known = set(
         "begin end caption label toprule midrule bottomrule centering small footnotesize "
         "scriptsize setlength tabcolsep raggedright arraybackslash linewidth multicolumn textit "
-        "textbf "
+        "textbf addlinespace resizebox ifdim width else fi "
         "textsuperscript par smallskip textbackslash textless textgreater textquotedbl textbar "
         "textasciigrave textasciitilde textasciicircum geq leq times ldots begingroup endgroup "
         "endhead endfoot".split()

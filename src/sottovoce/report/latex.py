@@ -7,7 +7,7 @@ from itertools import chain
 
 from sottovoce.report.table import Column, Row, Shown, Table
 
-PACKAGES = ("array", "booktabs", "longtable")
+PACKAGES = ("array", "booktabs", "graphicx", "longtable")
 
 LONGEST = 30
 """Rows that fit on a page beside a caption; longer tables break over pages. Ours."""
@@ -17,6 +17,9 @@ WIDEST_LABEL = 28
 
 MANY_COLUMNS = 5
 """Columns beyond which the type is smaller and columns stand closer. Ours."""
+
+SHRUNK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Makes what follows in braces as wide as the text where it is wider."""
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -89,10 +92,11 @@ def as_latex(table: Table) -> str:
         lines = [
             r"\begin{table}[htbp]",
             rf"\centering{small}",
-            caption,
+            rf"{caption}\smallskip",
+            SHRUNK,
             rf"\begin{{tabular}}{{{spec}}}",
             *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
-            r"\end{tabular}",
+            r"\end{tabular}}",
             *told,
             r"\end{table}",
         ]
@@ -112,7 +116,8 @@ def _spec(table: Table) -> str:
     longest = max((len(row.label) for row in table.rows), default=0)
     remarks = any(row.remarks for row in table.rows)
     texts = sum(column.form == "text" for column in table.columns)
-    label = _breaking(0.24) if longest > WIDEST_LABEL or remarks else "l"
+    few = table.layout in ("inline", "narrow")
+    label = _breaking(0.42 if few else 0.24) if longest > WIDEST_LABEL or remarks else "l"
     return label + "".join(_column_spec(column, texts) for column in table.columns)
 
 
@@ -130,6 +135,7 @@ def _group(table: Table, name: str | None, rows: list[Row], notes: list[str]) ->
     lines = []
     if name is not None:
         width = len(table.columns) + 1
+        lines.append(r"\addlinespace")
         lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escaped(name)}}}}} \\")
     for row in rows:
         lines += _row(table, row, notes)
@@ -140,13 +146,15 @@ def _row(table: Table, row: Row, notes: list[str]) -> list[str]:
     """Write a row; a wide table has the intervals in a line of their own beneath the values."""
     cells = [column.shown(cell) for column, cell in zip(table.columns, row.cells, strict=True)]
     beneath = table.layout == "wide" and any(cell.interval for cell in cells)
-    remarks = "".join(rf" {{\footnotesize ({escaped(each)})}}" for each in row.remarks)
+    remarks = "; ".join(row.remarks)
+    told = rf"{{\footnotesize {escaped(remarks)}}}" if remarks else ""
     # braces: after a line's end LaTeX would read a label's "[" or "*" as part of the command
-    line = [f"{{{escaped(row.label)}}}{remarks}", *(_cell(cell, beneath, notes) for cell in cells)]
-    lines = [" & ".join(line) + r" \\"]
+    label = f"{{{escaped(row.label)}}}" + ("" if beneath or not told else f" {told}")
+    shown = (_cell(cell, beneath, notes) for cell in cells)
+    lines = [" & ".join((label, *shown)) + r" \\"]
     if beneath:
         intervals = (rf"{{\scriptsize {escaped(cell.interval)}}}" for cell in cells)
-        lines.append(" & ".join(("", *intervals)) + r" \\")
+        lines += [" & ".join((told, *intervals)) + r" \\", r"\addlinespace"]
     return lines
 
 
