@@ -1,95 +1,29 @@
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from tests.browser import rendered, sideways
-from tests.made import cohort, estimate, response
+from tests.made import cohort, estimate
+from tests.reported import FEW, checklists, whole
 
 from sottovoce import errors
-from sottovoce.ablation import tabulate
 from sottovoce.errors import MissingExtraError
-from sottovoce.evaluation import Predictions, Settings, compare, evaluate, match
-from sottovoce.instruments import PHQ_9
-from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
+from sottovoce.evaluation import compare, evaluate
+from sottovoce.evaluation.suite import STATUSES
+from sottovoce.report import Example, Report, write_report
 from sottovoce.report.canvas import cleaned
-from sottovoce.report.page import _chance
-
-FEW = Settings(resamples=200)
-NASTY = '<script>alert("x")</script> & $\\frac{1}{0}$ 深い'
-
-
-def full(n: int = 80) -> Report:
-    """A report in which every section has something to show."""
-    totals, estimates, users = cohort(n)
-    scores = np.array([each.score if each.score is not None else 0.0 for each in estimates])
-    curves = {level: (scores - 12 * level, scores + 12 * level) for level in (0.5, 0.8)}
-    groups = {
-        "gender": ["woman" if number % 3 else "man" for number in range(n)],
-        NASTY: [NASTY if number % 2 else "plain" for number in range(n)],
-        "rare": ["few" if number < 4 else "many" for number in range(n)],
-        "story": [f"word {number}" for number in range(n)],
-    }
-    evaluation = evaluate(
-        totals,
-        Predictions.of(estimates, curves),
-        users,
-        groups,
-        instrument="phq-9",
-        settings=FEW,
-    )
-    predictions = {
-        "mean": [10.9] * n,
-        "Sottovoce": [each.score for each in estimates],
-        NASTY: [total / 2 + 5 for total in totals],
-    }
-    labels = [response(user, total) for user, total in zip(users, totals, strict=True)]
-    return Report(
-        title="Estimates on made-up people",
-        evaluation=evaluation,
-        cohort="made-up people",
-        simulated=True,
-        comparison=compare(
-            totals, predictions, users, reference="Sottovoce", instrument="phq-9", settings=FEW
-        ),
-        predictor_notes={NASTY: NASTY},
-        ablation=tabulate(
-            totals,
-            {"first": [10.9 + number % 3 for number in range(n)], NASTY: predictions[NASTY]},
-            users,
-            PHQ_9,
-            told={
-                name: ({"n_questionnaires": n, "n_pseudolabels": 4, "effective_n": 82.4}, (NASTY,))
-                for name in ("first", NASTY)
-            },
-            settings=FEW,
-        ),
-        pairing=match(estimates, [*labels, response("nobody")], 14),
-        period=(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 6, 2, tzinfo=UTC)),
-        examples=(
-            Example("Ada", ("I sleep a lot.", NASTY), estimate("ada", 11.0), 12, "Jokes."),
-            Example("Ben", (), estimate("ben", None), 6),
-        ),
-        limits=(NASTY,),
-        provenance=Provenance(
-            installed_versions("matplotlib", "no-such-package"),
-            (f"sottovoce evaluate '{NASTY}'",),
-            datetime(2025, 7, 1, tzinfo=UTC),
-            {"hardware": "two cores"},
-        ),
-    )
+from sottovoce.report.page import chance
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return full()
+    return whole()
 
 
 @pytest.fixture(scope="module")
 def page(report, tmp_path_factory):
-    return write_report(tmp_path_factory.mktemp("report") / "report.html", report)
+    return write_report(tmp_path_factory.mktemp("report") / "report.html", report, checklists())
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +65,8 @@ def test_the_file_asks_the_network_for_nothing(text):
 
 
 def test_the_same_report_is_the_same_file(page, report, tmp_path):
-    assert write_report(tmp_path / "again.html", report).read_text("utf-8") == page.read_text(
-        "utf-8"
-    )
+    again = write_report(tmp_path / "again.html", report, checklists())
+    assert again.read_text("utf-8") == page.read_text("utf-8")
 
 
 def test_text_from_the_caller_is_escaped(text):
@@ -197,6 +130,14 @@ def test_without_the_extra_one_sentence_says_what_to_install(report, tmp_path, m
         "not installed",
         "Jokes.",
         "none: too little conversation",
+        "Here the lowest totals are estimated too high and the highest too low.",
+        "3 checks: 1 pass, 1 warn, 1 fail.",
+        "not computed: no validation people were given",
+        "TRIPOD+AI: 1 of 2 answered by this run",
+        "2a Say where the data come from. open for the authors",
+        "Nobody wrote any.",
+        "the least sure: width of the interval",
+        "says nothing by itself",
     ],
 )
 def test_the_report_says(text, phrase):
@@ -219,17 +160,42 @@ def test_every_cut_off_stands_in_its_table_with_its_positives(text, report):
 
 
 def test_differences_whose_interval_leaves_out_zero_are_bold(text, report):
-    bold = re.findall(r'class="clear">([^<]*)<', text)
-    second = report.ablation.rows[1]
     shown = [each for row in report.comparison.rows for each in row.differences.values()]
+    second = report.ablation.rows[1]
     shown += [second.to_before["mae"], second.to_first["mae"], second.to_first["r"]]
+    rows = [row for table in report.evaluation.groups for row in table.rows]
+    shown += [gap.difference for row in rows for gap in row.gaps.values()]
+    changes = [row.figures.get(key) for row in report.robustness.shifts for key in CHANGES]
     expected = [
         figure.number(2, sign=True)
-        for figure in shown
+        for figure in (*shown, *filter(None, changes))
         if figure.lower is not None and (figure.lower > 0 or figure.upper < 0)
     ]
-    assert bold == expected
-    assert expected
+    assert re.findall(r'class="clear">([^<]*)<', text) == expected
+    assert len(expected) > 4
+
+
+CHANGES = ("change", "mae_change")
+
+
+def test_findings_are_told_by_word_and_by_sign_besides_colour(text):
+    found = re.findall(r'class="status (\w+)"><span aria-hidden="true">(.)</span> (\w+)<', text)
+    assert [(kind, word) for kind, _, word in found] == [(each, each) for each in STATUSES]
+    assert len({sign for _, sign, _ in found}) == len(STATUSES)
+
+
+def test_missed_cases_come_first_in_every_table_by_group(text):
+    heads = re.findall(r"<caption><span>By .*?</thead>", text, re.DOTALL)
+    assert len(heads) == 3
+    for head in heads:
+        columns = re.findall(r'scope="col"[^>]*>([^<]*)<', head)
+        assert columns[:4] == ["Group", "People", "Abstained", "Missed cases"]
+
+
+def test_gaps_show_their_adjusted_chance(text):
+    said = Outline(text).said
+    assert "+0.30 [+0.20, +0.40] < 0.001 0.004" in said
+    assert "0.00 [−0.10, +0.10] 0.200 0.404" in said
 
 
 # Whom it serves ----------------------------------------------------------------------------------
@@ -238,11 +204,61 @@ def test_differences_whose_interval_leaves_out_zero_are_bold(text, report):
 def test_figures_have_a_label_and_tables_a_caption_and_scopes(text):
     outline = Outline(text)
     drawings = outline.found("svg")
-    assert len(drawings) == 9
+    assert len(drawings) == DRAWINGS
     assert all(each["role"] == "img" and each["aria-label"] for each in drawings)
-    assert all(each.get("scope") in ("row", "col") for each in outline.found("th"))
+    assert all(each.get("scope") in SCOPES for each in outline.found("th"))
     assert len(outline.found("caption")) == len(outline.found("table"))
     assert outline.found("html")[0]["lang"] == "en"
+
+
+DRAWINGS = 14
+SCOPES = ("row", "col", "rowgroup")
+
+
+def test_what_scrolls_and_what_unfolds_can_be_reached_with_the_keyboard(text):
+    outline = Outline(text)
+    regions = [each for each in outline.found("div") if each.get("class") == "scroll"]
+    assert len(regions) == len(outline.found("table"))
+    assert all(each["tabindex"] == "0" and each["aria-label"] for each in regions)
+    assert len(outline.found("summary")) == len(outline.found("details")) == FOLDED
+
+
+FOLDED = 4
+
+
+def luminance(colour: str) -> float:
+    """Give the relative luminance of a colour (WCAG 2.2)."""
+    whole = colour * 2 if len(colour) == 3 else colour
+    parts = [int(whole[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+    ]
+    return sum(share * each for share, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_text_stands_out_from_its_ground(text):
+    style = text[text.index("<style>") : text.index("</style>")]
+    named = dict(re.findall(r"--([\w-]+): #(\w+);", style))
+    style = re.sub(r"\.key[^}]*}", "", style)  # marks without words
+    style = re.sub(r"var\(--([\w-]+)\)", lambda found: "#" + named.get(found[1], ""), style)
+    grounds = {"fff", *re.findall(r"[^-]background: #(\w+)", style)}
+    inks = (named[each] for each in ("ink", "muted", "blue-dark"))
+    assert min(contrast(ink, ground) for ink in inks for ground in grounds) >= 4.5
+    rules = [
+        dict(re.findall(r"(?:^|[\s;{])(color|background): #(\w+)", r)) for r in style.split("}")
+    ]
+    own = [each for each in rules if len(each) == 2]
+    assert len(own) == OWN_COLOURS
+    assert min(contrast(each["color"], each["background"]) for each in own) >= 4.5
+
+
+OWN_COLOURS = 5
+"""Rules that choose both: the page, the banner, three findings."""
 
 
 def test_headings_go_down_one_step_at_a_time(text):
@@ -266,6 +282,7 @@ def test_sections_without_content_do_not_appear(report, tmp_path):
     text = write_report(tmp_path / "bare.html", Report("Bare", bare)).read_text(encoding="utf-8")
     assert sections(text) == {
         "result",
+        "study",
         "severity",
         "cut-offs",
         "accounting",
@@ -284,11 +301,18 @@ def test_a_full_report_has_every_section(text):
         "ablation",
         "severity",
         "cut-offs",
+        "thresholds",
+        "probabilities",
         "intervals",
-        "people",
+        "abstaining",
         "groups",
+        "leaks",
+        "robustness",
+        "people",
+        "study",
         "accounting",
         "limits",
+        "checklists",
         "provenance",
     }
 
@@ -311,6 +335,7 @@ def test_a_report_of_nothing_computed_draws_nothing_and_says_why(totals, scores,
     text = write_report(tmp_path / "report.html", report).read_text(encoding="utf-8")
     assert reason in Outline(text).said
     assert not Outline(text).found("svg")
+    assert "study" not in sections(text)
 
 
 def test_one_class_draws_no_auc(tmp_path):
@@ -342,10 +367,12 @@ def test_another_instrument_draws_its_own_range(key, tmp_path):
     estimates = [estimate(str(n), float(total), instrument=key) for n, total in enumerate(totals)]
     result = evaluate(totals, estimates, range(60), instrument=key, settings=FEW)
     example = Example("Ada", (), estimates[3], 4)
-    text = write_report(tmp_path / "report.html", Report("Other", result, examples=(example,)))
-    said = Outline(text.read_text(encoding="utf-8")).said
+    page = write_report(tmp_path / "report.html", Report("Other", result, examples=(example,)))
+    text = page.read_text("utf-8")
+    said = Outline(text).said
     assert f"{result.instrument.title} total" in said
     assert "27" not in re.findall(r"on a scale from 0 to (\d+)", said)
+    assert "study" not in sections(text)
 
 
 # Cleaning ----------------------------------------------------------------------------------------
@@ -373,7 +400,7 @@ def test_a_browser_shows_the_report(page, report):
     outline = Outline(dom)
     assert "http" not in dom
     assert report.title in outline.said
-    assert len(outline.found("svg")) == 9
+    assert len(outline.found("svg")) == DRAWINGS
     assert len(outline.found("table")) == len(Outline(page.read_text("utf-8")).found("table"))
     assert report.evaluation.figures["mae"].number() in outline.said
     assert "深い" in outline.said
@@ -386,7 +413,7 @@ def test_the_page_does_not_scroll_sideways(page, tmp_path, width):
 
 
 @pytest.mark.parametrize(
-    ("chance", "text"), [(0.9975, "> 99%"), (0.0025, "< 1%"), (0.004, "< 1%"), (0.62, "62%")]
+    ("probability", "text"), [(0.9975, "> 99%"), (0.0025, "< 1%"), (0.004, "< 1%"), (0.62, "62%")]
 )
-def test_a_chance_that_is_not_certain_is_not_shown_as_certain(chance, text):
-    assert _chance(chance) == text
+def test_a_chance_that_is_not_certain_is_not_shown_as_certain(probability, text):
+    assert chance(probability) == text

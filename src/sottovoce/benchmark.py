@@ -6,6 +6,8 @@ what the folder holds. Does not know any data set (`datasets`), metric (`evaluat
 """
 
 import json
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 from sottovoce.cohort import Window
 from sottovoce.conversations import Conversation, write_json_lines
 from sottovoce.datasets import Dataset
+from sottovoce.datasheet import write_datasheet
 from sottovoce.errors import DataError
 from sottovoce.estimates import Estimate, estimate_record
 from sottovoce.evaluation import (
@@ -30,18 +33,28 @@ from sottovoce.evaluation import (
     evaluate,
 )
 from sottovoce.evaluation.record import DEFAULT
+from sottovoce.evaluation_card import write_evaluation_card
 from sottovoce.examples import three_by_rank
 from sottovoce.explanation import Explained
 from sottovoce.ladder import DEFAULT_RUNGS, Ladder, climb
 from sottovoce.pedigree import Pedigree
 from sottovoce.progress import Stage, quiet
-from sottovoce.report import Provenance, Report, installed_versions, write_report_folder
+from sottovoce.report import (
+    PAGE,
+    Provenance,
+    Report,
+    installed_versions,
+    replacing,
+    write_report_folder,
+)
+from sottovoce.report.checklists import tripod_ai, tripod_llm
 from sottovoce.robustness import Disturbing, disturb
 from sottovoce.scorer import Scorer
 from sottovoce.shortcuts import Background, examine
 from sottovoce.trial import Trial
 
 FIGURES, SCORES = "benchmark.json", "scores.jsonl"
+CARD, DATASHEET = "MODEL_CARD.md", "DATASHEET.md"
 
 CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Nominal coverages at which the interval's calibration is drawn."""
@@ -132,7 +145,8 @@ def run_benchmark(dataset: Dataset, asked: Asked, out: Path, stage: Stage = quie
     asked
         Models, baselines, how much is read again.
     out
-        Folder for `benchmark.json`, `scores.jsonl`, the report, its figures and tables.
+        Folder for `benchmark.json`, `scores.jsonl`, the report, its figures and tables, and the
+        two cards.
     stage
         Opens a progress bar for each slow step.
 
@@ -154,28 +168,48 @@ def run_benchmark(dataset: Dataset, asked: Asked, out: Path, stage: Stage = quie
     scored = {asked.name: estimates} | _others(dataset, trial, asked, stage)
     ladder = climb(trial, scored, asked.rungs, settings=asked.settings, stage=stage)
     suite, robustness = _reread(trial, asked, estimates, stage)
-    report = Report(
+    report = _report(dataset, trial, asked, evaluation, ladder)
+    report = replace(report, suite=suite, robustness=robustness)
+    if dataset.simulated:
+        report = replace(report, examples=three_by_rank(trial.test, estimates))
+    result = Benchmark(dataset, trial, evaluation, ladder, suite, robustness, out / PAGE)
+    _write(out, result, report, estimates)
+    return result
+
+
+def _report(
+    dataset: Dataset, trial: Trial, asked: Asked, evaluation: Evaluation, ladder: Ladder
+) -> Report:
+    ends = [each.end for each in trial.test]
+    return Report(
         title=f"{dataset.instrument.title} estimates on {dataset.title}",
         evaluation=evaluation,
         cohort=dataset.title,
         simulated=dataset.simulated,
         comparison=ladder.comparison,
         predictor_notes={**ladder.notes, **dataset.reference_notes, **asked.notes},
-        suite=suite,
-        robustness=robustness,
-        period=(min(each.end for each in trial.test), max(each.end for each in trial.test)),
-        examples=three_by_rank(trial.test, estimates) if dataset.simulated else (),
+        period=(min(ends), max(ends)) if dataset.dated else None,
         limits=dataset.remarks,
         provenance=Provenance(
-            versions=installed_versions(*VERSIONED), commands=(asked.command,)
+            versions=installed_versions(*VERSIONED),
+            commands=(asked.command,),
+            details={"hardware": f"{platform.machine()} with {os.cpu_count()} CPUs"},
         ),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    write_json_lines(out / SCORES, map(estimate_record, estimates))
-    written = write_report_folder(out, report)
-    result = Benchmark(dataset, trial, evaluation, ladder, suite, robustness, written.report)
-    _write_json(out / FIGURES, result.as_dict())
-    return result
+
+
+def _write(
+    out: Path, result: Benchmark, report: Report, estimates: Sequence[Estimate]
+) -> None:
+    """Write the whole folder, or nothing of it."""
+    dataset = result.dataset
+    checklists = (tripod_ai(report, dataset), tripod_llm(report, dataset))
+    with replacing(out) as partial:
+        write_json_lines(partial / SCORES, map(estimate_record, estimates))
+        _write_json(partial / FIGURES, result.as_dict())
+        write_report_folder(partial, report, checklists)
+        write_evaluation_card(partial / CARD, report, dataset)
+        write_datasheet(partial / DATASHEET, dataset, report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +239,9 @@ def run_rated(
         estimates = scorer.score(windows, advance=advance)
     scores = [each.score for each in estimates]
     found = RatedBenchmark(dataset, scorer.model_id, correlate(dataset.ratings, scores, settings))
-    out.mkdir(parents=True, exist_ok=True)
-    write_json_lines(out / SCORES, map(estimate_record, estimates))
-    _write_json(out / FIGURES, found.as_dict())
+    with replacing(out) as partial:
+        write_json_lines(partial / SCORES, map(estimate_record, estimates))
+        _write_json(partial / FIGURES, found.as_dict())
     return found
 
 

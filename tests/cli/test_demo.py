@@ -8,8 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from sottovoce import bundled, demo
+from sottovoce import bundled, demo, ladder
 from sottovoce.estimator import Estimator
+
+pytestmark = pytest.mark.usefixtures("quick_figures")
 
 
 @pytest.fixture
@@ -24,23 +26,32 @@ def quick(monkeypatch):
         ]
 
     monkeypatch.setattr(Estimator, "score", by_length)
-    monkeypatch.setattr(demo, "load_backbone", lambda name: name)
+    monkeypatch.setattr(ladder, "load_backbone", lambda name: name)
     monkeypatch.setattr(
-        demo, "embedding_scores", lambda _train, test, *_rest, **_more: np.full(len(test), 9.0)
+        ladder,
+        "embeddings",
+        lambda windows, *_rest: np.arange(len(windows), dtype=float)[:, None, None],
     )
+
+
+def predictors() -> list[str]:
+    """Name everybody whom the demo sets side by side, in order."""
+    return [*(ladder.RUNGS[key].title for key in demo.RUNGS), *demo.NOTES]
 
 
 @pytest.mark.usefixtures("quick")
 def test_the_tables_name_every_predictor_and_call_the_people_simulated(run, tmp_path):
     outcome = run("demo", "--out", tmp_path / "demo")
     assert outcome.exit_code == 0
-    for name in demo.NOTES:
+    for name in predictors():
         assert name in outcome.stdout
     assert "120 simulated test people" in outcome.stdout
     assert "nominal coverage 90%" in outcome.stdout
     assert "Next: sottovoce score" in outcome.stderr
     names = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    assert names == ["demo.json", "report.html", "scores.jsonl"]
+    assert names == [
+        *("contents.json", "demo.json", "figures", "report.html", "scores.jsonl", "tables"),
+    ]
 
 
 @pytest.mark.usefixtures("quick")
@@ -49,7 +60,7 @@ def test_json_is_one_object_and_the_same_as_the_file(run, tmp_path):
     printed = json.loads(outcome.stdout)
     assert printed == json.loads((tmp_path / "demo" / "demo.json").read_text("utf-8"))
     assert printed["simulated"] is True
-    assert [row["name"] for row in printed["comparison"]["rows"]] == list(demo.NOTES)
+    assert [row["name"] for row in printed["comparison"]["rows"]] == predictors()
 
 
 @pytest.mark.usefixtures("quick")

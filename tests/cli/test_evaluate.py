@@ -6,7 +6,10 @@ from tests.browser import rendered
 from tests.made import NOON, cohort, estimate, response
 
 from sottovoce.conversations import response_record, write_json_lines
+from sottovoce.errors import DataError
 from sottovoce.estimates import estimate_record
+
+pytestmark = pytest.mark.usefixtures("quick_figures")
 
 
 @pytest.fixture
@@ -50,10 +53,15 @@ def test_it_writes_figures_pairs_and_a_report(run, files):
     evaluated(run, files, "--people", files / "people.jsonl", "--simulated")
     out = files / "out"
     assert sorted(path.name for path in out.iterdir()) == [
+        "contents.json",
         "evaluation.json",
+        "figures",
         "pairs.jsonl",
         "report.html",
+        "tables",
     ]
+    assert {"scatter.svg", "scatter.pdf"} <= {path.name for path in (out / "figures").iterdir()}
+    assert {"metrics.csv", "groups-age.tex"} <= {path.name for path in (out / "tables").iterdir()}
     figures = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     assert figures["metrics"]["mae"]["lower"] < figures["metrics"]["mae"]["value"]
     assert [table["column"] for table in figures["groups"]] == ["age", "gender"]
@@ -73,8 +81,28 @@ def test_columns_that_are_no_groups_are_named(run, files):
 
 def test_only_the_pairs_hold_ids(run, files):
     evaluated(run, files, "--people", files / "people.jsonl")
-    for name in ("evaluation.json", "report.html"):
-        assert "p001" not in (files / "out" / name).read_text(encoding="utf-8")
+    written = [path for path in (files / "out").rglob("*") if path.is_file()]
+    assert [path.name for path in written if b"p001" in path.read_bytes()] == ["pairs.jsonl"]
+
+
+def test_a_report_that_fails_leaves_nothing_half_written(run, files, monkeypatch):
+    def full_disk(table):
+        raise DataError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("sottovoce.report.folder.as_csv", full_disk)
+        assert evaluated(run, files).exit_code == 1
+    assert list((files / "out").iterdir()) == []
+    assert evaluated(run, files).exit_code == 0
+
+
+def test_force_replaces_a_report_and_leaves_what_is_not_its_own(run, files):
+    evaluated(run, files, "--people", files / "people.jsonl")
+    (files / "out" / "notes.txt").write_text("mine", encoding="utf-8")
+    assert (files / "out" / "tables" / "groups-age.csv").exists()
+    assert evaluated(run, files, "--force").exit_code == 0
+    assert not (files / "out" / "tables" / "groups-age.csv").exists()
+    assert (files / "out" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_json_is_one_object_and_the_same_as_the_file(run, files):

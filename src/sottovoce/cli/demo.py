@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Folder for scores.jsonl, benchmark.json and the report.",
+    help="Folder for scores.jsonl, benchmark.json and the report with its figures and tables.",
 )
 @force_option
 @json_option

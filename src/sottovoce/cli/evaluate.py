@@ -91,8 +91,8 @@ def evaluate(as_json: bool, force: bool, **asked: Any) -> None:
     and unmatched ones are counted. In tables by group, ages stand in bands that begin at 18, 30,
     45 and 60, other numbers in quarters; texts of more than 20 kinds are left out.
 
-    Writes report.html, evaluation.json and pairs.jsonl into the folder; none of them holds a word
-    of any conversation.
+    Writes report.html with its figures (SVG, PDF) and tables (CSV, LaTeX), evaluation.json and
+    pairs.jsonl into the folder; none of them holds a word of any conversation.
     """
     request = _Request(**asked)
     for module in ("matplotlib", "jinja2"):
@@ -181,15 +181,11 @@ def _paired(request: _Request) -> tuple["Pairing", "Instrument"]:
 def _write(
     request: _Request, evaluation: "Evaluation", pairing: "Pairing", result: dict[str, Any]
 ) -> None:
-    """Write the three files; the report last, as it needs the most."""
+    """Write everything, or nothing: a folder half written would need --force the next time."""
     from sottovoce.conversations import write_json_lines
-    from sottovoce.report import Provenance, Report, write_report
+    from sottovoce.report import Provenance, Report, replacing, write_report_folder
 
     times = [pair.response.completed_at for pair in pairing.pairs]
-    request.out.mkdir(parents=True, exist_ok=True)
-    write_json_lines(request.out / PAIRS, (pair.as_dict() for pair in pairing.pairs))
-    figures = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=2)
-    (request.out / FIGURES).write_text(figures + "\n", encoding="utf-8")
     report = Report(
         title=f"{evaluation.instrument.title} estimates against questionnaires",
         evaluation=evaluation,
@@ -199,7 +195,11 @@ def _write(
         period=(min(times), max(times)),
         provenance=Provenance(versions=result["versions"], commands=(request.command(),)),
     )
-    write_report(request.out / REPORT, report)
+    with replacing(request.out) as partial:
+        write_json_lines(partial / PAIRS, (pair.as_dict() for pair in pairing.pairs))
+        figures = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=2)
+        (partial / FIGURES).write_text(figures + "\n", encoding="utf-8")
+        write_report_folder(partial, report)
 
 
 def _print_tables(evaluation: "Evaluation", pairing: "Pairing", out: Path) -> None:

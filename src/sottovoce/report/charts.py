@@ -1,4 +1,4 @@
-"""The figures of a report, each one function that gives SVG text.
+"""The figures of a report, each one function that gives a closed canvas.
 
 Owns what each figure shows. Does not compute metrics (`evaluation`) nor know the page (`page`).
 """
@@ -11,13 +11,23 @@ import numpy as np
 from sottovoce.evaluation import BandRow, CutOffRow, Evaluation, Points
 from sottovoce.instruments import Instrument
 from sottovoce.metrics import Figure
-from sottovoce.report.canvas import BLUE, MIDDLE, MUTED, ORANGE, PAPER, RULE, TALL, Canvas
+from sottovoce.report.canvas import (
+    BLUE,
+    MIDDLE,
+    MUTED,
+    ORANGE,
+    PAPER,
+    RULE,
+    TALL,
+    Canvas,
+    legend_above,
+)
 
 MOST_INTERVALS = 300
 """Points beyond which single intervals would be a grey wall and are left out."""
 
 
-def scatter(evaluation: Evaluation, points: Points) -> str:
+def scatter(evaluation: Evaluation, points: Points) -> Canvas:
     """Draw estimates against questionnaire totals, each with its interval."""
     used = evaluation.instrument
     inside = np.ones(len(points.total), dtype=bool)
@@ -43,8 +53,8 @@ def scatter(evaluation: Evaluation, points: Points) -> str:
         axes.set_ylim(lowest - margin, highest + margin)
         axes.set_xlabel(f"{used.title} total")
         axes.set_ylabel("Estimate (points)")
-        _legend_above(axes)
-    return canvas.svg
+        legend_above(axes)
+    return canvas
 
 
 def _cloud(axes: Any, points: Points, rows: Any, marker: str, colour: str, name: str) -> None:
@@ -60,7 +70,7 @@ def _cloud(axes: Any, points: Points, rows: Any, marker: str, colour: str, name:
     axes.scatter(x, points.score[rows], marker=marker, zorder=3, label=name, **style)
 
 
-def error_by_band(evaluation: Evaluation) -> str:
+def error_by_band(evaluation: Evaluation) -> Canvas:
     """Draw size and direction of the error in each severity band."""
     bands = evaluation.bands
     canvas = Canvas("error", _spoken("Error by severity band", bands, ("mae", "bias")))
@@ -71,11 +81,11 @@ def error_by_band(evaluation: Evaluation) -> str:
         _dots(axes, [row.figures["bias"] for row in bands], 0.12, ORANGE, "D", "bias")
         _band_ticks(axes, bands)
         axes.set_ylabel("Points")
-        _legend_above(axes)
-    return canvas.svg
+        legend_above(axes)
+    return canvas
 
 
-def auc_by_cut_off(evaluation: Evaluation) -> str:
+def auc_by_cut_off(evaluation: Evaluation) -> Canvas:
     """Draw the AUC at every cut-off above the count of people at or above it."""
     rows = evaluation.cut_offs
     computed = [row for row in rows if row.auc.value is not None]
@@ -96,7 +106,7 @@ def auc_by_cut_off(evaluation: Evaluation) -> str:
         lower.set_ylabel("Positives")
         lower.set_xlabel(f"{evaluation.instrument.title} total at or above")
         lower.set_xticks(cuts[::3])
-    return canvas.svg
+    return canvas
 
 
 def _auc_curve(axes: Any, rows: Sequence[CutOffRow], interval: str) -> None:
@@ -117,10 +127,10 @@ def _auc_curve(axes: Any, rows: Sequence[CutOffRow], interval: str) -> None:
     axes.axhline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     axes.grid(axis="y")
     axes.set_ylabel("AUC")
-    _legend_above(axes)
+    legend_above(axes)
 
 
-def calibration(evaluation: Evaluation) -> str:
+def calibration(evaluation: Evaluation) -> Canvas:
     """Draw the observed against the nominal coverage of the intervals."""
     rows = [row for row in evaluation.calibration if row.coverage.value is not None]
     pairs = ", ".join(f"{row.coverage.value:.2f} at {row.nominal:g}" for row in rows)
@@ -144,11 +154,11 @@ def calibration(evaluation: Evaluation) -> str:
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("Nominal coverage")
         axes.set_ylabel("Observed coverage")
-        _legend_above(axes)
-    return canvas.svg
+        legend_above(axes)
+    return canvas
 
 
-def coverage_by_band(evaluation: Evaluation) -> str:
+def coverage_by_band(evaluation: Evaluation) -> Canvas:
     """Draw the observed coverage in each severity band against the nominal one."""
     bands = evaluation.bands
     canvas = Canvas("coverage", _spoken("Interval coverage by severity band", bands, ("coverage",)))
@@ -166,8 +176,8 @@ def coverage_by_band(evaluation: Evaluation) -> str:
         _band_ticks(axes, bands)
         axes.set_ylim(-0.02, 1.04)
         axes.set_ylabel("Share inside the interval")
-        _legend_above(axes)
-    return canvas.svg
+        legend_above(axes)
+    return canvas
 
 
 def _dodge(totals: Any) -> Any:
@@ -217,17 +227,6 @@ def _dots(
             mew=1.5,
         )
     axes.plot([], [], marker, color=colour, mfc=PAPER if marker == "D" else colour, label=name)
-
-
-def _legend_above(axes: Any) -> None:
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=3,
-        borderaxespad=0.2,
-        handletextpad=0.5,
-        columnspacing=1.2,
-    )
 
 
 def _spoken(title: str, bands: Sequence[BandRow], keys: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from sottovoce.report.canvas import BLUE, MUTED, ORANGE, PAPER, RULE, Canvas
 from sottovoce.report.content import Example
 
 
-def gauge(example: Example, used: Instrument, name: str) -> str:
+def gauge(example: Example, used: Instrument, name: str) -> Canvas:
     """Draw one estimate on the instrument's range, with its interval and the questionnaire."""
     estimate = example.estimate
     canvas = Canvas(name, _gauge_label(example, used))
@@ -41,7 +41,7 @@ def gauge(example: Example, used: Instrument, name: str) -> str:
         axes.tick_params(length=2)
         for side in ("left", "bottom", "top"):
             axes.spines[side].set_visible(False)
-    return canvas.svg
+    return canvas
 
 
 def _gauge_label(example: Example, used: Instrument) -> str:

@@ -1,0 +1,34 @@
+"""A table of the report as Markdown, to be pasted where people work on a manuscript.
+
+Owns the form (a table of pipes, as GitHub and pandoc read it). Does not know what a table shows.
+"""
+
+import html
+
+from sottovoce.report.table import Table
+
+
+def as_markdown(table: Table) -> str:
+    """Write a table as Markdown, with its title, its caption and its groups of rows."""
+    titles = [table.stub, *(column.title for column in table.columns)]
+    lines = [f"# {_said(table.title)}", "", _said(table.caption), ""]
+    lines += [_line(titles), _line(["---"] * len(titles))]
+    for name, rows in table.groups:
+        if name is not None:
+            lines.append(_line([f"**{_said(name)}**", *[""] * len(table.columns)]))
+        for row in rows:
+            cells = zip(table.columns, row.cells, strict=True)
+            shown = [column.shown(cell) for column, cell in cells]
+            texts = (" ".join(filter(None, (c.value, c.interval, c.reason))) for c in shown)
+            lines.append(_line([_said(row.label), *map(_said, texts)]))
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _said(text: str) -> str:
+    """Write text so that it stays in its cell and is no markup."""
+    plain = html.escape(" ".join(text.split()), quote=False)
+    return "".join(f"\\{each}" if each in "\\|`*_[]#" else each for each in plain)
