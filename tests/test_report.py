@@ -29,7 +29,7 @@ def full(n: int = 80) -> Report:
     groups = {
         "gender": ["woman" if number % 3 else "man" for number in range(n)],
         NASTY: [NASTY if number % 2 else "plain" for number in range(n)],
-        "rare": ["few" if number < 4 else "many" for number in range(n)],
+        "rare": [("few", "rare", "many")[min(number // 6, 2)] for number in range(n)],
         "story": [f"word {number}" for number in range(n)],
     }
     evaluation = evaluate(
@@ -189,7 +189,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(report, tmp_path, m
         "1 March 2025 to 2 June 2025",
         "too little conversation",
         "no estimate for this person",
-        "Suppressed, fewer than 10 people each: few.",
+        "Suppressed, fewer than 10 people each: few; rare.",
         "No table by story: 80 different values, more than 20.",
         "not computed: the estimates are all the same",
         "200 resamples",

@@ -27,8 +27,10 @@ from sottovoce.evaluation.record import (
     RiskCoverage,
     Settings,
     ThresholdRow,
+    Validation,
 )
 from sottovoce.evaluation.suite import Check, Robustness, Shift, Suite
+from sottovoce.evaluation.threshold import read_validation
 
 __all__ = [
     "BandRow",
@@ -53,8 +55,10 @@ __all__ = [
     "Shift",
     "Suite",
     "ThresholdRow",
+    "Validation",
     "compare",
     "evaluate",
     "match",
     "read_people",
+    "read_validation",
 ]
