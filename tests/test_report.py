@@ -122,7 +122,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(report, tmp_path, m
         "1 March 2025 to 2 June 2025",
         "too little conversation",
         "no estimate for this person",
-        "Suppressed, fewer than 10 people each: few.",
+        "Suppressed, fewer than 10 people each: few; rare.",
         "No table by story: 80 different values, more than 20.",
         "not computed: the estimates are all the same",
         "200 resamples",

@@ -198,9 +198,7 @@ def _report(
     )
 
 
-def _write(
-    out: Path, result: Benchmark, report: Report, estimates: Sequence[Estimate]
-) -> None:
+def _write(out: Path, result: Benchmark, report: Report, estimates: Sequence[Estimate]) -> None:
     """Write the whole folder, or nothing of it."""
     dataset = result.dataset
     checklists = (tripod_ai(report, dataset), tripod_llm(report, dataset))
@@ -264,15 +262,15 @@ def _judged(
         trial.users,
         dataset.columns(trial.test),
         instrument=trial.instrument,
-        settings=asked.settings,
-        validation=_validation(trial, asked, stage),
+        settings=replace(asked.settings, validation=_validation(trial, asked, stage)),
     )
 
 
 def predictions_of(scorer: Scorer, explained: Sequence[Explained]) -> Predictions:
     """Give estimates with their whole predictive distributions, as `evaluate` reads them."""
     nothing = np.full(len(scorer.distribution.residuals), np.nan)
-    samples, curves = [], {nominal: ([], []) for nominal in CURVE}  # type: ignore[var-annotated]
+    samples = []
+    curves: dict[float, tuple[list[float], list[float]]] = {each: ([], []) for each in CURVE}
     for each in explained:
         score, distribution = each.estimate.score, each.distribution
         if score is None or distribution is None:
@@ -328,9 +326,7 @@ def _reread(
     if not asked.sample:
         return None, None
     seed = asked.settings.seed
-    background = Background(
-        asked.pedigree.windows, asked.pedigree.annotated, asked.sample, seed
-    )
+    background = Background(asked.pedigree.windows, asked.pedigree.annotated, asked.sample, seed)
     with stage("Looking for shortcuts") as advance:
         suite = examine(
             trial, asked.scorer, estimates, background, settings=asked.settings, advance=advance

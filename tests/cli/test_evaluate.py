@@ -223,7 +223,8 @@ def test_three_people_are_too_few_and_the_report_says_so(run, files):
     done = evaluated(run, files)
     assert done.exit_code == 0
     assert (
-        "mae, rmse, bias, r, auc_10, coverage, width: not computed: "
+        "mae, rmse, bias, r, spearman, ccc, r_corrected, slope, error_slope, r2, auc_10, qwk, "
+        "crps, aurc, coverage, width: not computed: "
         "too few people (3, at least 10 are needed)"
     ) in done.stdout
     assert "Questionnaires without an estimate: 57, no estimate for this person" in done.stdout

@@ -28,6 +28,14 @@ def figures(evaluation: Evaluation):
     for table in evaluation.groups:
         for group in table.rows:
             yield from group.figures.values()
+            yield from (gap.difference for gap in group.gaps.values())
+    for row in evaluation.thresholds:
+        yield from row.figures.values()
+    for curve in evaluation.reliability:
+        yield from curve.figures.values()
+        yield from (each.observed for each in curve.bins)
+    if evaluation.risk_coverage is not None:
+        yield from (evaluation.risk_coverage.aurc, evaluation.risk_coverage.random)
 
 
 def judged(totals, estimates, users=None, groups=None, **changes):
@@ -164,11 +172,13 @@ def test_intervals_of_different_nominal_coverage_are_not_mixed():
 
 def test_small_groups_are_suppressed_and_nothing_of_them_is_told():
     totals, estimates, users = cohort(60)
-    groups = {"gender": ["non-binary"] * 9 + ["woman"] * 51}
+    groups = {"gender": ["non-binary"] * 6 + ["not said"] * 5 + ["woman"] * 49}
     rows = judged(totals, estimates, users, groups).groups[0].rows
-    assert [(row.label, row.people) for row in rows] == [("woman", 51), ("non-binary", None)]
-    assert rows[1].abstained is None
-    assert not any(figure.computed for figure in rows[1].figures.values())
+    shown = [("woman", 49), ("non-binary", None), ("not said", None)]
+    assert [(row.label, row.people) for row in rows] == shown
+    for row in rows[1:]:
+        assert (row.abstained, row.gaps) == (None, {})
+        assert not any(figure.computed for figure in row.figures.values())
 
 
 def test_a_group_is_counted_in_people_not_rows():

@@ -26,7 +26,7 @@ COMMANDS = {
     "plan": "Work out what a recipe takes in memory, hours and cost before it runs.",
     "score": "Estimate severity from a chat file.",
     "evaluate": "Compare scores with questionnaires: metrics with intervals, a report.",
-    "benchmark": "Judge saved models on a data set: baselines, leaks, groups, robustness, a report.",
+    "benchmark": "Judge saved models on a data set: baselines, leaks, groups, a report.",
     "export": "Write a fine-tuned estimator as a classifier that other servers load.",
 }
 """Command name, which with _ for - is also the name of its module and function here, to its

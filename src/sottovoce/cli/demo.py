@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from sottovoce.cli.console import (
     example,
     force_option,
@@ -18,6 +19,7 @@ from sottovoce.cli.side_by_side import print_comparison
 
 if TYPE_CHECKING:
     from sottovoce.evaluation import Comparison, Evaluation
+
 
 @click.command(epilog=example("sottovoce demo", "sottovoce demo --out demo --json"))
 @click.option(

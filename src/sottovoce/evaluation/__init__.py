@@ -27,8 +27,10 @@ from sottovoce.evaluation.record import (
     RiskCoverage,
     Settings,
     ThresholdRow,
+    Validation,
 )
 from sottovoce.evaluation.suite import Check, Robustness, Shift, Suite
+from sottovoce.evaluation.threshold import read_validation
 from sottovoce.people import read_people
 
 __all__ = [
@@ -56,9 +58,11 @@ __all__ = [
     "Shift",
     "Suite",
     "ThresholdRow",
+    "Validation",
     "compare",
     "correlate",
     "evaluate",
     "match",
     "read_people",
+    "read_validation",
 ]

@@ -12,27 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sottovoce.errors import DataError
-from sottovoce.evaluation.groups import cut_column
+from sottovoce.evaluation.certainty import risk_coverage
+from sottovoce.evaluation.disparity import group_tables
+from sottovoce.evaluation.headline import cut, errors, headline
 from sottovoce.evaluation.predictions import UNSAID, Predictions, Scores
+from sottovoce.evaluation.probabilities import calibrated
 from sottovoce.evaluation.record import (
     DEFAULT,
     BandRow,
     CalibrationRow,
     CutOffRow,
     Evaluation,
-    GroupRow,
-    GroupTable,
     Settings,
 )
 from sottovoce.evaluation.table import Rows, Table, every_cut_off
+from sottovoce.evaluation.threshold import check_validation, thresholds
 from sottovoce.instruments import Instrument
 from sottovoce.instruments import instrument as find_instrument
-from sottovoce.metrics import (
-    Figure,
-    coverage,
-    resample_people,
-    width,
-)
+from sottovoce.metrics import coverage, resample_people, width
 from sottovoce.metrics.columns import floats
 
 Totals = Sequence[float | None] | NDArray[Any]
@@ -62,18 +59,21 @@ def evaluate(
     instrument
         The questionnaire, by key or as data.
     settings
-        Resamples, seed, level, and the smallest number of people that is shown.
+        Resamples, seed, level, the smallest number of people that is shown, and the people on whom
+        a threshold is chosen.
 
     Returns
     -------
     Evaluation
         Every figure with its interval and n, or "not computed" with the reason. A number that is
-        not finite anywhere makes every metric "not computed": nothing is dropped in silence.
+        not finite anywhere makes every metric "not computed": nothing is dropped in silence. Groups
+        of too few people are suppressed, and so is a group from which they could be worked out.
 
     Raises
     ------
     DataError
-        If the columns differ in length or a total lies outside the instrument's range.
+        If the columns differ in length, a total lies outside the instrument's range, or somebody
+        who is judged is also one of the validation people.
 
     Examples
     --------
@@ -88,28 +88,37 @@ def evaluate(
     _check(given, predictions, {"users": users, **(groups or {})}, used)
     labelled = np.array([total is not None for total in given], dtype=bool)
     owners = [user for user, keep in zip(users, labelled, strict=True) if keep]
+    check_validation(settings.validation, owners)
+    total = floats([each for each in given if each is not None])
     draws = resample_people(
         owners, count=settings.resamples, seed=settings.seed, level=settings.level
     )
-    total = floats([each for each in given if each is not None])
     table = Table(used, total, predictions.take(labelled), draws, settings)
-    tables, notes = _groups(table, groups or {}, labelled)
-    everybody = np.ones(len(total), dtype=bool)
+    return _judged(table, labelled, groups or {})
+
+
+def _judged(table: Table, labelled: Rows, groups: Mapping[str, Sequence[object]]) -> Evaluation:
+    """Fill every table of the evaluation."""
+    tables, notes = group_tables(table, groups, labelled)
+    figures = headline(table)
     return Evaluation(
-        instrument=used,
-        model_ids=predictions.model_ids,
-        settings=settings,
-        n_rows=len(total),
-        n_people=draws.people,
+        instrument=table.instrument,
+        model_ids=table.predictions.model_ids,
+        settings=table.settings,
+        n_rows=len(table.total),
+        n_people=table.resamples.people,
         n_unlabelled=int((~labelled).sum()),
-        abstentions=dict(Counter(reason or UNSAID for reason in table.unscored(everybody))),
+        abstentions=dict(Counter(reason or UNSAID for reason in table.unscored(table.everybody))),
         coverage=table.nominal,
-        figures=table.headline(everybody),
+        figures=figures,
         bands=tuple(_bands(table)),
         cut_offs=tuple(_cut_offs(table)),
         calibration=tuple(_calibration(table)),
         groups=tables,
         notes=notes,
+        thresholds=thresholds(table),
+        reliability=calibrated(table),
+        risk_coverage=risk_coverage(table, figures),
         points=table.points(),
     )
 
@@ -145,7 +154,7 @@ def _bands(table: Table) -> list[BandRow]:
         chosen = finite & (names == band.name)
         if chosen.any():
             abstained = int((chosen & table.predictions.abstained).sum())
-            figures = table.errors(chosen)
+            figures = errors(table, chosen)
             rows.append(
                 BandRow(band.name, band.lower, band.upper, int(chosen.sum()), abstained, figures)
             )
@@ -153,17 +162,17 @@ def _bands(table: Table) -> list[BandRow]:
 
 
 def _cut_offs(table: Table) -> list[CutOffRow]:
-    everybody = np.ones(len(table.total), dtype=bool)
     used = table.total[table.scored]
     return [
-        CutOffRow(cut_off, int((used >= cut_off).sum()), len(used), table.cut(cut_off, everybody))
+        CutOffRow(
+            cut_off, int((used >= cut_off).sum()), len(used), cut(table, cut_off, table.everybody)
+        )
         for cut_off in every_cut_off(table.instrument)
     ]
 
 
 def _calibration(table: Table) -> list[CalibrationRow]:
     """Observed against nominal coverage wherever the caller gave intervals."""
-    everybody = np.ones(len(table.total), dtype=bool)
     curves = dict(table.predictions.curves)
     own = table.nominal
     lower, upper = table.predictions.lower, table.predictions.upper
@@ -172,33 +181,8 @@ def _calibration(table: Table) -> list[CalibrationRow]:
     return [
         CalibrationRow(
             nominal,
-            table.measure(coverage, everybody, table.total, low, high),
-            table.measure(width, everybody, low, high),
+            table.measure(coverage, table.everybody, table.total, low, high),
+            table.measure(width, table.everybody, low, high),
         )
         for nominal, (low, high) in sorted(curves.items())
     ]
-
-
-def _groups(
-    table: Table, groups: Mapping[str, Sequence[object]], labelled: Rows
-) -> tuple[tuple[GroupTable, ...], tuple[str, ...]]:
-    tables, notes = [], []
-    for name, values in groups.items():
-        kept = [value for value, keep in zip(values, labelled, strict=True) if keep]
-        column = cut_column(name, kept)
-        if isinstance(column, str):
-            notes.append(f"No table by {column}.")
-            continue
-        cells = np.array(column.cells, dtype=object)
-        rows = tuple(_group(table, label, cells == label) for label in column.order)
-        tables.append(GroupTable(name, column.note, rows))
-    return tuple(tables), tuple(notes)
-
-
-def _group(table: Table, label: str, rows: Rows) -> GroupRow:
-    people = table.people(rows)
-    if people < table.settings.minimum:
-        hidden = Figure.missing(f"suppressed: fewer than {table.settings.minimum} people")
-        return GroupRow(label, None, None, dict.fromkeys(table.headline(rows), hidden))
-    abstained = int((rows & table.predictions.abstained).sum())
-    return GroupRow(label, people, abstained, table.headline(rows))

@@ -5,7 +5,7 @@ know questionnaire totals.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,14 @@ class Predictions:
         Nominal coverage of each row's interval, shape (n,).
     curves
         More intervals at other nominal coverages, for the calibration of the interval.
+    chances
+        Cut-off to predicted probability of a total at or above it, shape (n,) each.
+    samples
+        Predictive distributions as m equally likely totals a row, shape (n, m); NaN on abstained
+        rows; None when the model gives none.
+    uncertainty
+        How unsure each estimate is, shape (n,), in any unit, for instance how far the members of
+        an ensemble lie apart; None when nothing says it.
     model_ids
         Who made them.
     instruments
@@ -61,6 +69,9 @@ class Predictions:
     upper: Floats | None = None
     nominal: Floats | None = None
     curves: Mapping[float, tuple[Floats, Floats]] = field(default_factory=dict, hash=False)
+    chances: Mapping[int, Floats] = field(default_factory=dict, hash=False)
+    samples: Floats | None = None
+    uncertainty: Floats | None = None
     model_ids: tuple[str, ...] = ()
     instruments: tuple[str, ...] = ()
 
@@ -69,15 +80,31 @@ class Predictions:
         cls,
         estimates: "Scores | Predictions",
         curves: Curves | None = None,
+        *,
+        residuals: ArrayLike | None = None,
+        uncertainty: ArrayLike | None = None,
     ) -> "Predictions":
         """Read estimates, or plain scores in which None is an abstention.
 
         NaN is not an abstention: it is a fault, and the metrics will say so.
 
+        Parameters
+        ----------
+        estimates
+            One per row; `Predictions` are given back as they are.
+        curves
+            Intervals at more nominal coverages.
+        residuals
+            Errors of held-out people, total minus score in points, shape (m,): each row's
+            predictive distribution is its score plus these. A model with a distribution of its
+            own for each row sets `samples` instead.
+        uncertainty
+            How unsure each estimate is, shape (n,).
+
         Raises
         ------
         DataError
-            If estimates and plain numbers are mixed, or a curve has another length.
+            If estimates and plain numbers are mixed, or a column has another length.
         """
         if isinstance(estimates, Predictions):
             return estimates
@@ -87,18 +114,18 @@ class Predictions:
             raise DataError(
                 "estimates and plain numbers are mixed", fix="give either estimates or scores"
             )
-        read = {
-            nominal: (floats(lower), floats(upper))
-            for nominal, (lower, upper) in (curves or {}).items()
-        }
-        for nominal, bounds in read.items():
-            if any(len(bound) != len(each) for bound in bounds) or not 0 < nominal < 1:
+        read = _read_curves(curves or {}, len(each))
+        made = _from_estimates(full, read) if full else _from_scores(each, read)
+        if residuals is not None:
+            made = replace(made, samples=made.score[:, np.newaxis] + floats(residuals))
+        if uncertainty is not None:
+            made = replace(made, uncertainty=floats(uncertainty))
+            if len(floats(uncertainty)) != len(each):
                 raise DataError(
-                    "a calibration curve has another number of rows than the estimates, or its "
-                    "nominal coverage is outside 0 to 1",
-                    fix="give one lower and one upper bound per estimate",
+                    f"there are {len(each)} estimates and {len(floats(uncertainty))} uncertainties",
+                    fix="give one per estimate",
                 )
-        return _from_estimates(full, read) if full else _from_scores(each, read)
+        return made
 
     def __len__(self) -> int:
         return len(self.score)
@@ -120,9 +147,36 @@ class Predictions:
                 nominal: (lower[rows], upper[rows])
                 for nominal, (lower, upper) in self.curves.items()
             },
+            chances={cut_off: chance[rows] for cut_off, chance in self.chances.items()},
+            samples=kept(self.samples),
+            uncertainty=kept(self.uncertainty),
             model_ids=self.model_ids,
             instruments=self.instruments,
         )
+
+
+def _read_curves(curves: Curves, n: int) -> dict[float, tuple[Floats, Floats]]:
+    read = {nominal: (floats(lower), floats(upper)) for nominal, (lower, upper) in curves.items()}
+    for nominal, bounds in read.items():
+        if any(len(bound) != n for bound in bounds) or not 0 < nominal < 1:
+            raise DataError(
+                "a calibration curve has another number of rows than the estimates, or its "
+                "nominal coverage is outside 0 to 1",
+                fix="give one lower and one upper bound per estimate",
+            )
+    return read
+
+
+def _read_chances(estimates: Sequence[Estimate]) -> dict[int, Floats]:
+    """Give the probabilities at each cut-off that every scored estimate has one for."""
+    scored = [set(each.p_at_least) for each in estimates if not each.abstained]
+    shared = set.intersection(*scored) if scored else set()
+    return {
+        cut_off: floats(
+            [None if each.abstained else each.p_at_least[cut_off] for each in estimates]
+        )
+        for cut_off in sorted(shared)
+    }
 
 
 def _from_scores(
@@ -148,6 +202,7 @@ def _from_estimates(
         upper=floats([each.upper for each in estimates]),
         nominal=floats([each.coverage for each in estimates]),
         curves=curves,
+        chances=_read_chances(estimates),
         model_ids=tuple(dict.fromkeys(each.model_id for each in estimates)),
         instruments=tuple(dict.fromkeys(each.instrument for each in estimates)),
     )

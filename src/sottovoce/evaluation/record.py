@@ -3,7 +3,7 @@
 Owns the records and what each metric is called. Does not compute anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,16 @@ from sottovoce.metrics.figure import Floats
 
 METRIC_TITLES = {
     "mae": "Mean absolute error (points)",
+    "mae_all": "MAE, abstained ones given the mean estimate (points)",
     "rmse": "Root mean squared error (points)",
     "bias": "Bias, estimate minus questionnaire (points)",
     "r": "Pearson r",
     "spearman": "Spearman r",
     "ccc": "Concordance correlation (CCC)",
-    "slope": "Slope of questionnaire on estimate",
+    "slope": "Slope of questionnaire on estimate (1: calibrated)",
+    "error_slope": "Slope of error on questionnaire (0: none; −1: constant)",
     "r2": "R², share of variance explained",
-    "r_corrected": "Pearson r, corrected for the questionnaire's reliability",
+    "r_corrected": "Pearson r if only the items' error hid it (r / √alpha)",
     "qwk": "Quadratic weighted kappa over bands",
     "crps": "CRPS (points)",
     "fnr": "False-negative rate",
@@ -50,6 +52,25 @@ def metric_title(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Validation:
+    """People on whom a threshold is chosen; nobody of them is among those that are judged.
+
+    Parameters
+    ----------
+    totals
+        Questionnaire totals in points, length n; rows without one are left out.
+    scores
+        Estimates or plain scores, length n, as `evaluate` takes them; abstained rows are left out.
+    users
+        Whose each row is, length n; where given, `evaluate` refuses people that it judges.
+    """
+
+    totals: Sequence[float | None]
+    scores: Sequence[Any]
+    users: Sequence[Hashable] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How an evaluation is computed.
 
@@ -63,12 +84,15 @@ class Settings:
         Coverage of the intervals of the metrics, 0 to 1.
     minimum
         Fewest people for a metric and for a cell of a table; smaller ones are suppressed.
+    validation
+        People of the same model's on whom a threshold is chosen.
     """
 
     resamples: int = 2000
     seed: int = 0
     level: float = 0.95
     minimum: int = LEAST_PEOPLE
+    validation: Validation | None = field(default=None, repr=False, hash=False)
 
 
 DEFAULT = Settings()

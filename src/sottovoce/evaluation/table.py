@@ -1,7 +1,8 @@
 """Labelled rows, and the one way in which a metric is computed on some of them.
 
 Owns the gate: abstained rows are left out and counted, broken numbers and too few people stop a
-metric with a reason. Does not know which tables there are (`measurement`).
+metric with a reason. Does not know which metrics a table shows (`headline`) nor which tables there
+are (`measurement`).
 """
 
 from collections.abc import Callable
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sottovoce.evaluation.predictions import Predictions
-from sottovoce.evaluation.record import Points, Settings, auc_key
+from sottovoce.evaluation.record import Points, Settings
 from sottovoce.instruments import Instrument
-from sottovoce.metrics import Figure, Resamples, auc, bias, coverage, mae, pearson, rmse, width
+from sottovoce.metrics import Figure, Resamples
 from sottovoce.metrics.bootstrap import too_few
 from sottovoce.metrics.columns import problem
 from sottovoce.metrics.figure import Floats
@@ -38,6 +39,11 @@ class Table:
     settings: Settings
 
     @property
+    def everybody(self) -> Rows:
+        """All rows."""
+        return np.ones(len(self.total), dtype=bool)
+
+    @property
     def scored(self) -> Rows:
         """Which rows carry a score."""
         return ~self.predictions.abstained
@@ -58,6 +64,14 @@ class Table:
         score = self.predictions.score
         return problem(self.total[self.scored], score[self.scored])
 
+    def positive(self, cut_off: int) -> Floats:
+        """Whether each row's total lies at or above a cut-off, 1 or 0."""
+        return (self.total >= cut_off).astype(float)
+
+    def called(self, threshold: float) -> Floats:
+        """Whether each row's estimate lies at or above a threshold, 1 or 0."""
+        return (self.predictions.score >= threshold).astype(float)
+
     def unscored(self, rows: Rows) -> list[str | None]:
         """Why the model abstained on each of these rows that it abstained on."""
         chosen = rows & self.predictions.abstained
@@ -68,54 +82,22 @@ class Table:
         """Count the different people among these rows."""
         return self.resamples.take(rows).people
 
+    def stopped(self, rows: Rows) -> str | None:
+        """Say why no metric is computed on the scored ones of these rows, or None."""
+        used = rows & self.scored
+        if rows.any() and not used.any():
+            return "every estimate abstained"
+        people = self.people(used)
+        if self.broken or people >= self.settings.minimum:
+            return self.broken
+        return too_few(people, self.settings.minimum)
+
     def measure(self, metric: Callable[..., Figure], rows: Rows, *columns: Floats) -> Figure:
         """Compute one metric on the scored ones of these rows."""
         used = rows & self.scored
-        n, people = int(used.sum()), self.people(used)
-        if rows.any() and n == 0:
-            return Figure.missing("every estimate abstained")
-        if self.broken:
-            return Figure.missing(self.broken, n=n)
-        if people < self.settings.minimum:
-            return Figure.missing(too_few(people, self.settings.minimum), n=n)
+        if reason := self.stopped(rows):
+            return Figure.missing(reason, n=int(used.sum()))
         return metric(*(column[used] for column in columns), self.resamples.take(used))
-
-    def errors(self, rows: Rows) -> dict[str, Figure]:
-        """Error and interval on some rows: what also makes sense within a band."""
-        score = self.predictions.score
-        figures = {
-            "mae": self.measure(mae, rows, self.total, score),
-            "rmse": self.measure(rmse, rows, self.total, score),
-            "bias": self.measure(bias, rows, self.total, score),
-        }
-        lower, upper = self.predictions.lower, self.predictions.upper
-        if lower is None or upper is None:
-            return figures
-        return figures | {
-            "coverage": self._covered(rows, lower, upper),
-            "width": self.measure(width, rows, lower, upper),
-        }
-
-    def _covered(self, rows: Rows, lower: Floats, upper: Floats) -> Figure:
-        if self.nominal is None and (rows & self.scored).any():
-            return Figure.missing("the intervals have different nominal coverages")
-        return self.measure(coverage, rows, self.total, lower, upper)
-
-    def headline(self, rows: Rows) -> dict[str, Figure]:
-        """Every metric on some rows, in the order in which tables show them."""
-        screening = self.instrument.screening_cut_off
-        errors = self.errors(rows)
-        ranking = {
-            "r": self.measure(pearson, rows, self.total, self.predictions.score),
-            auc_key(screening): self.cut(screening, rows),
-        }
-        first = {key: errors.pop(key) for key in ("mae", "rmse", "bias")}
-        return first | ranking | errors
-
-    def cut(self, cut_off: int, rows: Rows) -> Figure:
-        """Tell totals at and above a cut-off from lower ones, on some rows."""
-        positive = (self.total >= cut_off).astype(float)
-        return self.measure(auc, rows, positive, self.predictions.score)
 
     def points(self) -> Points | None:
         """Give the rows to draw, unless they are broken or so few that each is recognisable."""

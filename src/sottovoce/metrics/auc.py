@@ -40,24 +40,36 @@ def auc(positive: ArrayLike, scores: ArrayLike, resamples: Resamples | None = No
     'not computed: one class only (2 of 2 rows are positive)'
     """
     cases, ranks = floats(positive), floats(scores)
-    if reason := problem(cases, ranks):
+    if reason := no_auc(cases, ranks):
         return Figure.missing(reason, n=len(cases))
     chosen = cases != 0
-    smaller = min(int(chosen.sum()), int((~chosen).sum()))
-    if smaller == 0:
-        reason = f"one class only ({int(chosen.sum())} of {len(chosen)} rows are positive)"
-        return Figure.missing(reason, n=len(chosen))
     statistic = _Ranking(chosen, ranks)
     figure = measured(statistic.area, len(chosen), None)
+    assert figure.value is not None
     if resamples is None:
         return figure
-    if smaller < LEAST_OF_A_CLASS:
-        reason = f"no interval: {smaller} in the smaller class, {LEAST_OF_A_CLASS} are needed"
-        return dataclasses.replace(figure, reason=reason)
-    if figure.value in (0.0, 1.0):
-        reason = "no interval: the classes are wholly apart"
+    if reason := no_interval(min(int(chosen.sum()), int((~chosen).sum())), figure.value):
         return dataclasses.replace(figure, reason=reason)
     return measured(statistic.area, len(chosen), resamples)
+
+
+def no_auc(cases: Floats, ranks: Floats) -> str | None:
+    """Say why there is no AUC, or None when there is one."""
+    if reason := problem(cases, ranks):
+        return reason
+    positives = int((cases != 0).sum())
+    if positives in (0, len(cases)):
+        return f"one class only ({positives} of {len(cases)} rows are positive)"
+    return None
+
+
+def no_interval(smaller: int, area: float) -> str | None:
+    """Say why an AUC has no interval, with so many of the smaller class, or None when it may."""
+    if smaller < LEAST_OF_A_CLASS:
+        return f"no interval: {smaller} in the smaller class, {LEAST_OF_A_CLASS} are needed"
+    if area in (0.0, 1.0):
+        return "no interval: the classes are wholly apart"
+    return None
 
 
 class _Ranking:

@@ -22,7 +22,7 @@ class Figure:
     value
         The number, finite; None when it could not be computed.
     lower, upper
-        Bootstrap interval; both None when none was asked for or none could be computed.
+        Interval; both None when none was asked for or none could be computed.
     n
         Rows that it rests on.
     reason
@@ -30,6 +30,8 @@ class Figure:
     draws
         The metric on each resample, shape (resamples,), NaN where a resample did not allow it.
         Kept so that `difference` can pair two figures; never written anywhere.
+    people
+        Different people behind the draws, as that decides how wide their interval is.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Figure:
     n: int = 0
     reason: str | None = None
     draws: Floats | None = field(default=None, repr=False, compare=False)
+    people: int = field(default=0, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for number in (self.value, self.lower, self.upper):
