@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from tests import annotating, recipes, tiny
@@ -127,7 +128,7 @@ def demo_run(tmp_path_factory, threads) -> DemoRun:
     chosen = os.environ | {"OMP_NUM_THREADS": str(threads)}
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=chosen)
     assert run.returncode == 0, run.stderr
-    result = json.loads((out / "demo.json").read_text("utf-8"))
+    result = json.loads((out / "benchmark.json").read_text("utf-8"))
     return DemoRun(out, run.stdout, run.stderr, result)
 
 
@@ -137,3 +138,26 @@ def quick_figures(monkeypatch):
     from sottovoce.report import canvas
 
     monkeypatch.setitem(canvas.STYLE, "pdf.fonttype", 3)
+
+
+@pytest.fixture
+def quick_reading(monkeypatch):
+    """Score by the length of the text and leave MiniLM out; everything after that is real."""
+    from sottovoce import ladder
+    from sottovoce.estimator import Estimator
+    from sottovoce.scorer import Judged, Reading
+
+    def read(_self, windows):
+        return [Reading(each.reason, each.user_messages) for each in windows]
+
+    def judge(self, readings, _advance=None):
+        words = [sum(len(said.content.split()) for said in each.content) for each in readings]
+        return [Judged(min(count / 40, 24.0), self.distribution) for count in words]
+
+    def counted(windows, *_rest):
+        return np.array([len(each.user_messages) for each in windows], dtype=float)[:, None, None]
+
+    monkeypatch.setattr(Estimator, "read", read)
+    monkeypatch.setattr(Estimator, "judge", judge)
+    monkeypatch.setattr(ladder, "load_backbone", lambda name: name)
+    monkeypatch.setattr(ladder, "embeddings", counted)

@@ -5,41 +5,20 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from sottovoce import bundled, demo, ladder
-from sottovoce.estimator import Estimator
+from sottovoce.datasets import open_dataset
 
-pytestmark = pytest.mark.usefixtures("quick_figures")
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Score by the length of the text and leave MiniLM out; everything after that is real."""
-
-    def by_length(self, windows, **_options):
-        words = [sum(len(m.content.split()) for m in each.user_messages) for each in windows]
-        return [
-            self.estimate(window, min(count / 40, 27.0))
-            for window, count in zip(windows, words, strict=True)
-        ]
-
-    monkeypatch.setattr(Estimator, "score", by_length)
-    monkeypatch.setattr(ladder, "load_backbone", lambda name: name)
-    monkeypatch.setattr(
-        ladder,
-        "embeddings",
-        lambda windows, *_rest: np.arange(len(windows), dtype=float)[:, None, None],
-    )
+pytestmark = pytest.mark.usefixtures("quick_figures", "quick_reading")
 
 
 def predictors() -> list[str]:
     """Name everybody whom the demo sets side by side, in order."""
-    return [*(ladder.RUNGS[key].title for key in demo.RUNGS), *demo.NOTES]
+    baselines = [ladder.RUNGS[key].title for key in demo.RUNGS]
+    return [*baselines, demo.ESTIMATOR, *open_dataset("bundled").references]
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_tables_name_every_predictor_and_call_the_people_simulated(run, tmp_path):
     outcome = run("demo", "--out", tmp_path / "demo")
     assert outcome.exit_code == 0
@@ -50,20 +29,19 @@ def test_the_tables_name_every_predictor_and_call_the_people_simulated(run, tmp_
     assert "Next: sottovoce score" in outcome.stderr
     names = sorted(path.name for path in (tmp_path / "demo").iterdir())
     assert names == [
-        *("contents.json", "demo.json", "figures", "report.html", "scores.jsonl", "tables"),
+        *("DATASHEET.md", "MODEL_CARD.md", "benchmark.json", "contents.json", "figures"),
+        *("report.html", "scores.jsonl", "tables"),
     ]
 
 
-@pytest.mark.usefixtures("quick")
 def test_json_is_one_object_and_the_same_as_the_file(run, tmp_path):
     outcome = run("demo", "--out", tmp_path / "demo", "--json")
     printed = json.loads(outcome.stdout)
-    assert printed == json.loads((tmp_path / "demo" / "demo.json").read_text("utf-8"))
+    assert printed == json.loads((tmp_path / "demo" / "benchmark.json").read_text("utf-8"))
     assert printed["simulated"] is True
     assert [row["name"] for row in printed["comparison"]["rows"]] == predictors()
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_report_shows_three_people_and_calls_them_simulated(run, tmp_path):
     run("demo", "--out", tmp_path / "demo")
     page = (tmp_path / "demo" / "report.html").read_text("utf-8")
@@ -71,7 +49,6 @@ def test_the_report_shows_three_people_and_calls_them_simulated(run, tmp_path):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-@pytest.mark.usefixtures("quick")
 def test_nothing_is_overwritten_without_force(run, tmp_path):
     run("demo", "--out", tmp_path / "demo")
     refused = run("demo", "--out", tmp_path / "demo")

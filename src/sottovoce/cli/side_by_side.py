@@ -11,7 +11,8 @@ from rich.table import Table
 from sottovoce.cli.console import stdout
 
 if TYPE_CHECKING:
-    from sottovoce.evaluation import Comparison, Figure
+    from sottovoce.evaluation import Comparison
+    from sottovoce.metrics import Figure
 
 TITLES = {"mae": "MAE", "rmse": "RMSE", "r": "r"}
 
