@@ -1,6 +1,6 @@
-"""A scorer of words, quick enough to re-read people many times in a test."""
+"""Scorers quick enough to re-read people many times in a test: of words, or of anything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,26 @@ class WordScorer(Scorer):
         rows: Any = self._words.transform([each.content for each in readings])
         points = np.clip(self._ridge.predict(rows), PHQ_9.minimum, PHQ_9.maximum)
         return [Judged(float(each), self.distribution) for each in points]
+
+    def save_pretrained(self, folder):
+        return folder
+
+
+class Saying(Scorer):
+    """Says of a window what a function says, which sees all of it."""
+
+    instrument, coverage, model_id, summary = PHQ_9, 0.9, "saying", "a function"
+    rules, distribution = WordScorer.rules, WordScorer.distribution
+
+    def __init__(self, points: Callable[[Window], float]) -> None:
+        self.points = points
+
+    def read(self, windows):
+        return [Reading(each.reason, each) for each in windows]
+
+    def judge(self, readings, advance=None):
+        said = [float(np.clip(self.points(each.content), 0, 27)) for each in readings]
+        return [Judged(each, self.distribution) for each in said]
 
     def save_pretrained(self, folder):
         return folder

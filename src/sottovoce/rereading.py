@@ -55,7 +55,10 @@ class Reread:
     @property
     def scored(self) -> "Reread":
         """Only the windows that still have an estimate."""
-        kept = ~np.isnan(self.after)
+        return self.take(~np.isnan(self.after))
+
+    def take(self, kept: npt.NDArray[np.bool_]) -> "Reread":
+        """Keep some windows."""
         users = tuple(user for user, keep in zip(self.users, kept, strict=True) if keep)
         total, before, after = (each[kept] for each in (self.total, self.before, self.after))
         return Reread(users, total, before, after, self.rows[kept])
@@ -181,6 +184,11 @@ class Subject:
         for (name, row, _), estimate in zip(asked, estimates, strict=True):
             found[name][row] = estimate
         return {name: self._paired(rows) for name, rows in found.items()}
+
+    def again(self, rows: Sequence[int]) -> Reread:
+        """Read unchanged windows once more, whatever was said of them before."""
+        new = self.scorer.score([self.trial.test[row] for row in rows])
+        return self._paired(dict(zip(rows, new, strict=True)))
 
     def _readings(self, rows: set[int]) -> dict[int, Reading]:
         order = sorted(rows)
