@@ -90,7 +90,7 @@ def judged() -> Evaluation:
     groups = {
         "gender": ["woman" if number % 3 else "man" for number in range(N)],
         NASTY: [NASTY if number % 2 else "plain" for number in range(N)],
-        "rare": [("few", "rare", "many")[min(number // 6, 2)] for number in range(N)],
+        "rare": ["few" if number < 4 else "some" if number < 30 else "many" for number in range(N)],
         "story": [f"word {number}" for number in range(N)],
     }
     found = evaluate(

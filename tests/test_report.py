@@ -122,7 +122,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(report, tmp_path, m
         "1 March 2025 to 2 June 2025",
         "too little conversation",
         "no estimate for this person",
-        "Suppressed, fewer than 10 people each: few; rare.",
+        "Suppressed: fewer than 10 people",
         "No table by story: 80 different values, more than 20.",
         "not computed: the estimates are all the same",
         "200 resamples",
@@ -336,6 +336,15 @@ def test_a_report_of_nothing_computed_draws_nothing_and_says_why(totals, scores,
     assert reason in Outline(text).said
     assert not Outline(text).found("svg")
     assert "study" not in sections(text)
+
+
+def test_notes_are_told_where_there_is_no_table_by_group(tmp_path):
+    story = [f"word {number}" for number in range(40)]
+    totals = [number % 20 for number in range(40)]
+    result = evaluate(totals, totals, range(40), {"story": story}, instrument="phq-9", settings=FEW)
+    text = write_report(tmp_path / "report.html", Report("Notes", result)).read_text("utf-8")
+    assert "groups" not in sections(text)
+    assert "No table by story: 40 different values" in Outline(text).said
 
 
 def test_one_class_draws_no_auc(tmp_path):

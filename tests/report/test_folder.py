@@ -78,14 +78,30 @@ def test_csv_files_say_what_the_page_says(folder, page, report):
         rows = {row["key"]: row for row in csv.DictReader(stream)}
     assert set(rows) == set(report.evaluation.figures)
     for key, figure in report.evaluation.figures.items():
-        assert float(rows[key]["value"]) == figure.value
-        assert float(rows[key]["value_lower"]) == figure.lower
-        assert f"<span>{figure.number(sign=key == 'bias')}</span>" in page
+        told = [rows[key][f"value{part}"] for part in ("", "_lower", "_upper", "_reason")]
+        numbers = (figure.value, figure.lower, figure.upper)
+        assert told[:3] == ["" if each is None else repr(each) for each in numbers]
+        assert told[3] == (figure.reason or "")
+        assert f">{figure.number(sign=key == 'bias')}<" in page
 
 
 def test_the_page_is_the_one_that_is_written_alone(folder, report, tmp_path):
     alone = write_report(tmp_path / "alone.html", report, checklists())
     assert alone.read_text("utf-8") == (folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("quick_figures")
+def test_the_code_of_the_docs_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, object] = {"evaluation": small().evaluation}
+    exec(code, names)
+    assert names["written"].page == Path("report/report.html")
+    listed = re.findall(
+        r"^(\S+?)/? {2,}", re.findall(r"```text\n(.*?)```", text, re.DOTALL)[0], re.M
+    )
+    assert sorted(listed) == sorted(path.name for path in (tmp_path / "report").iterdir())
 
 
 # Figures as files --------------------------------------------------------------------------------

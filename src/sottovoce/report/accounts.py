@@ -88,6 +88,8 @@ def accounting(report: Report) -> Section:
         counts.append(("Questionnaires without an estimate", pairing.unmatched_labels))
         counts.append(("Estimates without a questionnaire", pairing.unmatched_scores))
     blocks += [_reasons(title, reasons) for title, reasons in counts if reasons]
+    if not evaluation.groups:  # else they stand beside the tables by group
+        blocks += [Words(note, quiet=True) for note in evaluation.notes]
     return Section("accounting", "Who is counted, and who is not", "Who is counted", tuple(blocks))
 
 
@@ -150,8 +152,9 @@ def provenance(report: Report) -> Section:
     level = level_of(report.evaluation)
     blocks: list[Block] = [
         Words(
-            f"Intervals: percentile bootstrap over people, {settings.resamples} resamples, level "
-            f"{level}, seed {settings.seed}. Metrics need at least {settings.minimum} people."
+            f"Intervals at level {level} are over people: the bootstrap with {settings.resamples} "
+            f"resamples and seed {settings.seed}, or the metric's own where it has one. Metrics "
+            f"need at least {settings.minimum} people."
         )
     ]
     if made.commands:

@@ -11,7 +11,7 @@ from sottovoce.report.table import Column
 
 FURTHER = "Further"
 FAMILIES = {
-    "Error": ("mae", "rmse", "bias", "crps"),
+    "Error": ("mae", "mae_all", "rmse", "bias", "error_slope", "crps"),
     "Agreement": ("r", "spearman", "ccc", "r_corrected", "slope", "r2", "qwk"),
     "Telling cases apart": ("auc", "fnr", "sensitivity", "specificity", "ppv", "npv"),
     "Calibration": ("coverage", "width", "ece", "brier"),
@@ -21,6 +21,7 @@ FAMILIES = {
 
 SHORT = {
     "mae": "MAE",
+    "mae_all": "MAE with abstained",
     "rmse": "RMSE",
     "bias": "Bias",
     "r": "r",
@@ -28,6 +29,7 @@ SHORT = {
     "ccc": "CCC",
     "r_corrected": "r, corrected",
     "slope": "Slope",
+    "error_slope": "Slope of error",
     "r2": "R²",
     "qwk": "QWK",
     "crps": "CRPS",

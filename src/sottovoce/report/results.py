@@ -5,7 +5,6 @@ Owns their words and tables. Does not compute metrics (`evaluation`), nor know t
 
 from sottovoce.evaluation import Evaluation
 from sottovoce.evaluation.record import auc_key, metric_title
-from sottovoce.metrics import Figure
 from sottovoce.report import charts, curves
 from sottovoce.report.content import Report
 from sottovoce.report.naming import any_computed, by_family, family, metric_column
@@ -127,7 +126,8 @@ def _pulled(evaluation: Evaluation) -> list[Block]:
         Row(f"Bias, {row.band} ({row.lower}–{row.upper})", (row.figures["bias"],), key=key)
         for key, row in (("bias_lowest", ends[0]), ("bias_highest", ends[-1]))
     ]
-    slope = evaluation.figures.get("slope")
+    slopes = {key: evaluation.figures.get(key) for key in ("slope", "error_slope")}
+    rows += [Row(metric_title(key), (figure,), key=key) for key, figure in slopes.items() if figure]
     low, high = (row.figures["bias"].value or 0.0 for row in (ends[0], ends[-1]))
     drawn = (
         "Here the lowest totals are estimated too high and the highest too low."
@@ -138,7 +138,7 @@ def _pulled(evaluation: Evaluation) -> list[Block]:
     ends_table = Table(
         "regression-to-the-mean",
         "Regression to the mean",
-        f"Bias at both ends of the scale, points, with {level_of(evaluation)} intervals.",
+        f"Bias at both ends of the scale, with {level_of(evaluation)} intervals.",
         "Where",
         (signed,),
         tuple(rows),
@@ -148,23 +148,14 @@ def _pulled(evaluation: Evaluation) -> list[Block]:
         "Each point is one estimate; a lean downwards means that estimates are drawn to the "
         f"middle. n = {evaluation.n_scored}."
     )
-    remark = "" if slope is None or slope.value is None else _slope_words(slope)
     return [
         Heading("Drawn to the middle?"),
         Words(
             "An estimate that hedges stays near the mean, so that mild states look worse and "
-            f"severe ones milder than they are. {drawn}{remark}"
+            f"severe ones milder than they are. {drawn}"
         ),
         Abreast((Drawing(curves.pull(evaluation, points), told), ends_table)),
     ]
-
-
-def _slope_words(slope: Figure) -> str:
-    bounds = f" {slope.interval()}" if slope.interval() else ""
-    return (
-        f" A step of one point in the estimate goes with {slope.number()}{bounds} points in the "
-        "questionnaire; 1 would be calibrated."
-    )
 
 
 def cut_offs(report: Report) -> Section | None:

@@ -149,7 +149,7 @@ def groups(report: Report) -> Section | None:
 
 def _group_table(table: GroupTable, name: str, evaluation: Evaluation) -> list[Block]:
     shown = [row for row in table.rows if row.people is not None]
-    hidden = [row.label for row in table.rows if row.people is None]
+    hidden = [row for row in table.rows if row.people is None]
     blocks: list[Block] = [Heading(table.column)]
     if shown:
         keys = _group_keys(list(shown[0].figures))
@@ -166,8 +166,9 @@ def _group_table(table: GroupTable, name: str, evaluation: Evaluation) -> list[B
         caption = f"By {table.column}, with {level_of(evaluation)} intervals{note}."
         blocks.append(Table(name, f"Groups by {table.column}", caption, "Group", columns, rows))
     if hidden:
-        least, listed = evaluation.settings.minimum, "; ".join(hidden)
-        blocks.append(Words(f"Suppressed, fewer than {least} people each: {listed}.", quiet=True))
+        why = next(iter(hidden[0].figures.values())).reason or ""
+        listed = "; ".join(row.label for row in hidden)
+        blocks.append(Words(f"{why.capitalize()}. These are: {listed}.", quiet=True))
     return blocks
 
 
