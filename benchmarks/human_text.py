@@ -5,9 +5,7 @@ folds. The three seeds' out-of-fold scores are stacked and the bootstrap draws p
 figure is the mean over seeds with an interval over people.
 """
 
-import csv
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from benchmarks.shared import Scores, features, options, shared_folder, show
 from sottovoce.backbones import load_backbone
 from sottovoce.baselines import mean_scores, tfidf_scores
 from sottovoce.cohort import Window, WindowRules, assign_folds
-from sottovoce.conversations import Message, QuestionnaireResponse, read_json_lines
+from sottovoce.datasets import ANNOTATOR, Dataset, open_dataset
 from sottovoce.estimator import Estimator
 from sottovoce.evaluation import compare
 from sottovoce.features import Features
@@ -23,46 +21,28 @@ from sottovoce.instruments import PHQ_9
 from sottovoce.recipe import read_recipe
 from sottovoce.settings import EstimatorSettings
 
-QUESTIONS = {
-    "Depword": "Which words describe how you have felt over the last two weeks, down or not?",
-    "Depphrase": "And in phrases?",
-    "Deptext": "Tell me in a paragraph whether you have felt depressed or not.",
-    "Worword": "Which words describe whether you have been worried or not?",
-    "Worphrase": "And in phrases?",
-    "Wortext": "Tell me in a paragraph whether you have been worried or not.",
-}
-"""Column to a question of ours in the data set's sense, so that the answers read as a chat."""
-
 N_FOLDS, SEEDS = 5, (0, 1, 2)
-START = datetime(2020, 6, 1, tzinfo=UTC)
 PROBE = "SmolLM2-135M frozen + linear probe"
 
 
+EVERY_WORD = WindowRules(min_user_messages=1, min_user_words=0, leaks="flag")
+"""Nobody is left out and nothing is taken from what they wrote."""
+
+
+def human_data() -> Dataset:
+    """Open dep-wor where the shared data lie."""
+    return open_dataset("dep-wor", shared_folder("dep-wor-phq9"))
+
+
 def people() -> list[Window]:
-    """Read the 500 people as labelled windows; times are made up, a minute apart."""
-    windows = []
-    path = shared_folder("dep-wor-phq9") / "dep_wor_data.csv"
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row, record in enumerate(csv.DictReader(stream)):
-            messages = []
-            for number, (column, question) in enumerate(QUESTIONS.items()):
-                at = START + timedelta(minutes=number)
-                messages.append(Message("assistant", question, at))
-                messages.append(Message("user", record[column], at + timedelta(seconds=30)))
-            end = START + timedelta(hours=1)
-            label = QuestionnaireResponse(str(row), PHQ_9.key, end, float(record["PHQ9tot"]))
-            start = end - timedelta(days=14)
-            windows.append(Window(str(row), start, end, tuple(messages), {}, label))
-    return windows
+    """Read the 500 people as labelled windows."""
+    return list(human_data().trial(EVERY_WORD).test)
 
 
-def annotator() -> Scores:
-    """Give the recorded reasoning-model annotator's totals, by row."""
-    totals = {}
-    for _, record in read_json_lines(shared_folder("dep-wor-phq9") / "annotations.jsonl"):
-        assert isinstance(record, dict)
-        totals[int(record["row"])] = float(record["total"])
-    return np.array([totals[row] for row in range(len(totals))])
+def annotator(windows: Sequence[Window]) -> Scores:
+    """Give the recorded reasoning-model annotator's totals of these people."""
+    totals = human_data().references[ANNOTATOR]
+    return np.array([totals[each.user_id] for each in windows])
 
 
 def cross_validated(
@@ -104,7 +84,6 @@ def main() -> None:
     """Print the table."""
     given = options(__doc__ or "")
     windows = people()
-    assert WindowRules().leaks == "remove"
     settings = read_recipe("recipes/smollm2-probe.yaml").settings
 
     def subset(rows: list[int]) -> list[Window]:
@@ -121,7 +100,9 @@ def main() -> None:
         name: np.concatenate([cross_validated(windows, scores, seed) for seed in SEEDS])
         for name, scores in predictors.items()
     }
-    stacked["annotator (reasoning model, zero-shot, recorded)"] = np.tile(annotator(), len(SEEDS))
+    stacked["annotator (reasoning model, zero-shot, recorded)"] = np.tile(
+        annotator(windows), len(SEEDS)
+    )
     totals = np.tile([window.total for window in windows], len(SEEDS))
     users = [window.user_id for window in windows] * len(SEEDS)
     comparison = compare(totals, stacked, users, reference=PROBE, instrument=PHQ_9)

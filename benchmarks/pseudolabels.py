@@ -10,28 +10,21 @@ probe's usual 31 are enough here, and five times as fast. Then the same people w
 rules (what was tried), with an annotator that is broken, and with fewer people.
 """
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.bundled_people import people as bundled_cohort
-from benchmarks.human_text import N_FOLDS, START, people
+from benchmarks.human_text import EVERY_WORD, N_FOLDS, human_data, people
 from benchmarks.shared import Options, Scores, messages, options, shared_folder, show
 from sottovoce import bundled
-from sottovoce.annotations import Annotation, quotes_from
+from sottovoce.annotations import Annotation
 from sottovoce.backbones import Backbone, load_backbone
 from sottovoce.cohort import Window, assign_folds, newest_window, timeline
-from sottovoce.conversations import (
-    Conversation,
-    Message,
-    QuestionnaireResponse,
-    read_json_lines,
-)
+from sottovoce.conversations import Conversation, QuestionnaireResponse
+from sottovoce.datasets import open_dataset
 from sottovoce.evaluation import compare
 from sottovoce.features import Features, MessageStates
 from sottovoce.instruments import PHQ_9
@@ -124,23 +117,15 @@ class Data:
 
 
 def human_text() -> Data:
-    """Read dep-wor and, as its pool, covid-worry."""
-    windows, said = people(), {}
-    folder = shared_folder("dep-wor-phq9")
-    quotes = {str(row["row"]): row["evidence"] for row in _rows(folder / "evidence.jsonl")}
-    for row in _rows(folder / "annotations.jsonl"):
-        said[str(row["row"])] = _annotation(str(row["row"]), row, quotes[str(row["row"])])
+    """Read dep-wor and, as its pool, the annotated texts of covid-worry: one wave of a person."""
+    tested, other = human_data(), open_dataset("covid-worry", shared_folder("covid-worry"))
+    written = {each.conversation_id: each.messages for each in other.conversations}
     pool = []
-    folder = shared_folder("covid-worry")
-    with (folder / "rw3d_repeated_clean.csv").open(encoding="utf-8", newline="") as stream:
-        texts = list(csv.DictReader(stream))
-    for row in _rows(folder / "annotations.jsonl"):
-        user = f"covid-{row['row']}"
-        essays = [texts[row["row"]][f"text_{kind}_wave{row['wave']}"] for kind in ("long", "short")]
-        written = tuple(Message("user", text, START) for text in essays if text.strip())
-        pool.append(Window(user, START, START + timedelta(hours=1), written))
-        said[user] = _annotation(user, row, [])
-    return Data("dep-wor", windows, pool, said, [])
+    for user in other.annotations:
+        wave = f"{user}-wave{other.people[user]['annotated_wave']}"
+        pool.append(newest_window(user, written[wave], EVERY_WORD))
+    said = {**tested.annotations, **other.annotations}
+    return Data("dep-wor", people(), pool, said, [])
 
 
 def simulated() -> Data:
@@ -157,19 +142,6 @@ def simulated() -> Data:
         pool,
         {each.user_id: each for each in said},
         list(bundled_cohort("test", settings).windows),
-    )
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    for _, record in read_json_lines(path):
-        assert isinstance(record, dict)
-        yield record
-
-
-def _annotation(user: str, row: Mapping[str, Any], quotes: object) -> Annotation:
-    items = tuple(float(each) for each in row["items"])
-    return Annotation(
-        user, row["annotator"], items, float(row["total"]), float(row["sd"]), quotes_from(quotes)
     )
 
 

@@ -123,6 +123,8 @@ def test_a_cohort_counts_what_it_leaves_out():
         "too little conversation, or excluded for a leak": 1,
         "no conversations of this person": 1,
     }
+    assert [each.user_id for each in cohort.barred] == ["ben"]
+    assert cohort.barred[0].reason == "0 user messages in the window, 1 are needed"
 
 
 def test_a_window_without_a_label_has_no_total():

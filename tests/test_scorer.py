@@ -56,6 +56,13 @@ def test_what_cannot_be_read_is_abstained_with_its_reason_in_its_place():
     assert (first.dropped, second.dropped) == (None, Dropped(user_messages=1))
 
 
+def test_an_estimate_comes_with_the_errors_to_expect_around_it():
+    first, second = Counter().explain([BARRED, tiny.window("ada", tiny.SAYINGS[:3])])
+    assert first.distribution is None
+    bounds = second.distribution.interval([second.estimate.score], 0.8, GAD_7)
+    assert [each.tolist() for each in bounds] == [[second.estimate.lower], [second.estimate.upper]]
+
+
 def test_nothing_is_judged_where_nothing_can_be_read():
     assert [each.abstained for each in Counter().score([BARRED, BARRED])] == [True, True]
     assert Counter().score([]) == []

@@ -50,6 +50,18 @@ def test_without_a_split_every_person_is_in_one_fold_and_scored_in_her_place():
     assert len(sizes) == N_FOLDS == len(np.unique(trial.folds))
 
 
+def test_nobody_learns_from_a_window_that_may_not_be_read():
+    barred = [replace(each, reason="too little") for each in WINDOWS[:6]]
+    learnt = set()
+
+    def watch(training, windows):
+        learnt.update(each.user_id for each in training)
+        return np.zeros(len(windows))
+
+    Trial(PHQ_9, (*barred, *WINDOWS[6:])).unseen(watch)
+    assert learnt == {each.user_id for each in WINDOWS[6:]}
+
+
 def test_a_change_of_the_texts_leaves_people_labels_and_folds():
     trial = Trial(PHQ_9, WINDOWS)
     silent = trial.changed(lambda window: replace(window, messages=()))

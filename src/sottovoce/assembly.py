@@ -21,6 +21,7 @@ from sottovoce.roster import Roster, read_any
 from sottovoce.supervision import Supervision
 from sottovoce.tracking import tracked
 from sottovoce.train import (
+    PREDICTIONS,
     RECIPE,
     Heading,
     Run,
@@ -148,7 +149,7 @@ def _write(
     (folder / RECIPE).write_text(roster.text, "utf-8")
     write_json(folder / "data.json", data_record(leader, place.parent, cohort))
     fit.ensemble.save_combination(folder)
-    write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
+    write_json_lines(folder / PREDICTIONS, map(estimate_record, estimates))
     ensemble = {"weights": fit.ensemble.weights, **fit.ensemble.record}
     write_json(
         folder / "metrics.json",

@@ -1,4 +1,4 @@
-"""What an estimator must beat: the mean, words, and sentence embeddings.
+"""What an estimator must beat: the mean, length, words, and sentence embeddings.
 
 Owns the baselines' definitions; each is fitted on training windows only, its penalty chosen by
 cross-validation over people. Does not know how they are judged (`evaluation`).
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sottovoce.backbones import Backbone
 from sottovoce.cohort import Window, assign_folds
 from sottovoce.errors import require
-from sottovoce.features import Features, pooled_states
+from sottovoce.features import pooled_states
 from sottovoce.instruments import Instrument
 from sottovoce.model_input import Renderer, Rendering
 from sottovoce.probe import ProbeSearch, fit_probe
@@ -60,6 +60,38 @@ def tfidf_scores(
     return np.clip(scores, instrument.minimum, instrument.maximum)
 
 
+def length_scores(
+    training: Sequence[Window], windows: Sequence[Window], instrument: Instrument
+) -> Scores:
+    """Score by linear regression on how much the person wrote, whatever it says.
+
+    Of the person's messages: the logarithm of their words, their number, and words a message.
+
+    Returns
+    -------
+    array, shape (len(windows),)
+        Points, within the instrument's range.
+    """
+    require("sklearn", what="The length baseline", extra="models")
+    from sklearn.linear_model import LinearRegression
+
+    totals = np.array([window.total for window in training])
+    line = LinearRegression().fit(_lengths(training), totals)
+    scores: Scores = line.predict(_lengths(windows))
+    return np.clip(scores, instrument.minimum, instrument.maximum)
+
+
+def log_words(windows: Sequence[Window]) -> Scores:
+    """Give the natural logarithm of the words that the person wrote, plus 1; shape (n,)."""
+    return np.log1p([len(user_text(window).split()) for window in windows])
+
+
+def _lengths(windows: Sequence[Window]) -> Scores:
+    messages = np.array([len(window.user_messages) for window in windows], dtype=np.float64)
+    words = log_words(windows)
+    return np.column_stack([words, messages, np.expm1(words) / np.maximum(messages, 1)])
+
+
 def embedding_scores(
     training: Sequence[Window],
     windows: Sequence[Window],
@@ -75,13 +107,50 @@ def embedding_scores(
     array, shape (len(windows),)
         Points, within the instrument's range.
     """
+    states = embeddings((*training, *windows), backbone, advance)
+    count = len(training)
+    return ridge_scores(training, states[:count], states[count:], instrument, seed)
+
+
+def embeddings(
+    windows: Sequence[Window], backbone: Backbone, advance: Advance = silent
+) -> npt.NDArray[np.float32]:
+    """Read what each person wrote as one vector: the last layer's mean.
+
+    Returns
+    -------
+    array, shape (len(windows), 1, hidden_size)
+    """
     renderer = Renderer.of(backbone.tokenizer, Rendering(layout="plain"), backbone.max_length)
-    inputs = [renderer.render(window) for window in (*training, *windows)]
-    layer = backbone.n_layers
-    states = pooled_states(backbone, inputs, [layer], ["mean"], advance)["mean"]
+    inputs = [renderer.render(window) for window in windows]
+    return pooled_states(backbone, inputs, [backbone.n_layers], ["mean"], advance)["mean"]
+
+
+def ridge_scores(
+    training: Sequence[Window],
+    learnt: npt.NDArray[np.float32],
+    states: npt.NDArray[np.float32],
+    instrument: Instrument,
+    seed: int = 0,
+) -> Scores:
+    """Score vectors by ridge regression on those of the training people.
+
+    Parameters
+    ----------
+    training, learnt
+        Labelled windows and their `embeddings`.
+    states
+        `embeddings` of the windows to score.
+    instrument, seed
+        Of the range, and of the folds that choose the penalty.
+
+    Returns
+    -------
+    array, shape (len(states),)
+        Points, within the instrument's range.
+    """
     totals = np.array([window.total for window in training])
     folds = assign_folds([window.user_id for window in training], N_FOLDS, seed, totals)
-    seen: Features = {"mean": states[: len(training)]}
-    probe = fit_probe(seen, [layer], totals, folds, ProbeSearch(n_averaged=1)).probe
-    scores = probe.points({"mean": states[len(training) :]}, [layer])
+    probe = fit_probe({"mean": learnt}, [0], totals, folds, ProbeSearch(n_averaged=1)).probe
+    scores = probe.points({"mean": states}, [0])
     return np.clip(scores, instrument.minimum, instrument.maximum)

@@ -21,6 +21,9 @@ from sottovoce.leakage import find_leaks, without_leaks
 
 LeakPolicy = Literal["flag", "remove", "exclude"]
 
+BARRED = "too little conversation, or excluded for a leak"
+"""Why a questionnaire with a window is left out of a cohort."""
+
 
 @dataclass(frozen=True, slots=True)
 class WindowRules:
@@ -118,11 +121,14 @@ class Cohort:
         Reason to number of questionnaires left out.
     leaks
         Leak kind to number of messages, over all windows including excluded ones.
+    barred
+        Labelled windows that may not be used, each with its reason; counted in `left_out`.
     """
 
     windows: tuple[Window, ...]
     left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
     leaks: Mapping[str, int] = field(default_factory=dict, hash=False)
+    barred: tuple[Window, ...] = ()
 
     @property
     def users(self) -> list[str]:
@@ -173,7 +179,22 @@ def window_before(
     found = find_leaks(inside)
     counts: dict[str, int] = dict(Counter(leak.kind for leak in found))
     kept = without_leaks(inside, found) if rules.leaks == "remove" else inside
-    return Window(user_id, start, end, kept, counts, label, _too_little(kept, counts, rules))
+    return Window(user_id, start, end, kept, counts, label, too_little(kept, counts, rules))
+
+
+def too_little(
+    messages: Sequence[Message], leaks: Mapping[str, int], rules: WindowRules
+) -> str | None:
+    """Say why a window of these messages must not be scored, or None where it may be."""
+    if rules.leaks == "exclude" and leaks:
+        return f"{sum(leaks.values())} findings of questionnaire wording, excluded by rule"
+    said = [message.content for message in messages if message.role == "user"]
+    if len(said) < rules.min_user_messages:
+        return f"{len(said)} user messages in the window, {rules.min_user_messages} are needed"
+    words = sum(len(content.split()) for content in said)
+    if words < rules.min_user_words:
+        return f"{words} user words in the window, {rules.min_user_words} are needed"
+    return None
 
 
 def newest_window(user_id: str, messages: Sequence[Message], rules: WindowRules) -> Window:
@@ -222,7 +243,7 @@ def build_cohort(
     for conversation in conversations:
         by_user.setdefault(conversation.user_id, []).append(conversation)
     timelines = {user: timeline(each) for user, each in by_user.items()}
-    windows, left_out, leaks = [], Counter[str](), Counter[str]()
+    windows, barred, left_out, leaks = [], [], Counter[str](), Counter[str]()
     for label in labels:
         if label.instrument != instrument.key:
             left_out["another instrument"] += 1
@@ -237,8 +258,9 @@ def build_cohort(
             if window.reason is None:
                 windows.append(window)
             else:
-                left_out["too little conversation, or excluded for a leak"] += 1
-    return Cohort(tuple(windows), dict(left_out), dict(leaks))
+                left_out[BARRED] += 1
+                barred.append(window)
+    return Cohort(tuple(windows), dict(left_out), dict(leaks), tuple(barred))
 
 
 def assign_folds(
@@ -361,17 +383,3 @@ def _mean_by_user(users: Sequence[str], totals: npt.NDArray[np.float64]) -> dict
     for user, total in zip(users, totals, strict=True):
         sums.setdefault(user, []).append(float(total))
     return {user: sum(each) / len(each) for user, each in sums.items()}
-
-
-def _too_little(
-    messages: Sequence[Message], leaks: Mapping[str, int], rules: WindowRules
-) -> str | None:
-    if rules.leaks == "exclude" and leaks:
-        return f"{sum(leaks.values())} findings of questionnaire wording, excluded by rule"
-    said = [message.content for message in messages if message.role == "user"]
-    if len(said) < rules.min_user_messages:
-        return f"{len(said)} user messages in the window, {rules.min_user_messages} are needed"
-    words = sum(len(content.split()) for content in said)
-    if words < rules.min_user_words:
-        return f"{words} user words in the window, {rules.min_user_words} are needed"
-    return None

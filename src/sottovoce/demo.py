@@ -5,33 +5,29 @@ Does not know how the table is printed (`cli`).
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sottovoce import bundled
-from sottovoce.backbones import load_backbone
-from sottovoce.baselines import embedding_scores, mean_scores, tfidf_scores
 from sottovoce.cohort import Cohort, Window, build_cohort
 from sottovoce.conversations import write_json_lines
 from sottovoce.estimates import Estimate, estimate_record
 from sottovoce.estimator import Estimator
-from sottovoce.evaluation import Comparison, Evaluation, Predictions, compare, evaluate
-from sottovoce.evaluation.groups import people_columns
-from sottovoce.progress import Advance
+from sottovoce.evaluation import Comparison, Evaluation, Predictions, evaluate
+from sottovoce.ladder import Ladder, climb
+from sottovoce.people import people_columns
+from sottovoce.progress import Stage
 from sottovoce.report import Example, Provenance, Report, installed_versions, write_report
 from sottovoce.scorer import Scorer
+from sottovoce.trial import Trial
 
 ESTIMATOR = "this estimator"
+RUNGS = ("mean", "tfidf", "embeddings")
 NOTES = {
-    "mean predictor": "everybody gets the training people's mean",
-    "TF-IDF + ridge": "words and word pairs, the same 200 training people",
-    "MiniLM + ridge": "sentence embeddings, the same 200 training people",
     ESTIMATOR: "frozen SmolLM2-135M and a linear probe, the same 200 training people",
     "annotator": "recorded blind readings by a reasoning model of the family that wrote the "
     "chats: far easier for it than real talk",
@@ -43,9 +39,6 @@ CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 EXAMPLE_WORDS = 70
 """Words of each example person that the report shows."""
-
-Stage = Callable[[str], AbstractContextManager[Advance]]
-"""Opens a progress bar with a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,35 +78,22 @@ def run_demo(out: Path, stage: Stage) -> Demo:
     training, test = _cohort("train", estimator), _cohort("test", estimator)
     with stage("Reading 120 test people") as advance:
         estimates = estimator.score(test.windows, advance=advance)
-    with stage("MiniLM baseline") as advance:
-        minilm = embedding_scores(
-            training.windows,
-            test.windows,
-            estimator.instrument,
-            load_backbone("minilm-l6-v2"),
-            advance=advance,
-        )
-    annotator, state = bundled.annotator_totals(), bundled.state_totals()
-    predictions: dict[str, Predictions | NDArray[np.float64]] = {
-        "mean predictor": mean_scores(training.windows, test.windows),
-        "TF-IDF + ridge": tfidf_scores(training.windows, test.windows, estimator.instrument),
-        "MiniLM + ridge": minilm,
-        ESTIMATOR: Predictions.of(estimates),
-        "annotator": np.array([annotator[user] for user in test.users]),
-        "noise ceiling": np.array([state[user] for user in test.users]),
-    }
-    comparison = compare(
-        test.totals,
-        predictions,
-        test.users,
-        reference=ESTIMATOR,
-        instrument=estimator.instrument,
+    trial = Trial(
+        estimator.instrument,
+        test.windows,
+        training.windows,
+        references={
+            "annotator": bundled.annotator_totals(),
+            "noise ceiling": bundled.state_totals(),
+        },
+        simulated=True,
     )
+    ladder = climb(trial, {ESTIMATOR: estimates}, RUNGS, stage=stage)
     evaluation = _evaluate(estimator, test, estimates)
     out.mkdir(parents=True, exist_ok=True)
     write_json_lines(out / "scores.jsonl", map(estimate_record, estimates))
-    report = _report(test, estimates, evaluation, comparison)
-    result = Demo(evaluation, comparison, write_report(out / "report.html", report))
+    report = _report(test, estimates, evaluation, ladder)
+    result = Demo(evaluation, ladder.comparison, write_report(out / "report.html", report))
     text = json.dumps(result.as_dict(), indent=2, allow_nan=False)
     (out / "demo.json").write_text(text + "\n", "utf-8")
     return result
@@ -137,7 +117,7 @@ def _evaluate(estimator: Scorer, test: Cohort, estimates: Sequence[Estimate]) ->
     groups = people_columns(_personas(), test.users)
     return evaluate(
         test.totals,
-        Predictions.of(estimates, curves),
+        Predictions.of(estimates, curves, residuals=estimator.distribution.residuals),
         test.users,
         groups,
         instrument=estimator.instrument,
@@ -156,7 +136,7 @@ def _report(
     test: Cohort,
     estimates: Sequence[Estimate],
     evaluation: Evaluation,
-    comparison: Comparison,
+    ladder: Ladder,
 ) -> Report:
     times = [window.end for window in test.windows]
     return Report(
@@ -164,8 +144,8 @@ def _report(
         evaluation=evaluation,
         cohort=f"{bundled.NAME}, split test",
         simulated=True,
-        comparison=comparison,
-        predictor_notes=NOTES,
+        comparison=ladder.comparison,
+        predictor_notes={**NOTES, **ladder.notes},
         period=(min(times), max(times)),
         examples=_examples(test.windows, estimates),
         limits=(

@@ -6,7 +6,7 @@ recipes or metrics.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -395,10 +395,13 @@ def _rendered(
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """A rendered window, and the number in it of each message that could be rendered."""
+    """A rendered window, and the number in it of each message that could be rendered.
+
+    Two are equal where the backbone is given the same; the numbers only name messages.
+    """
 
     rendered: ModelInput
-    numbers: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

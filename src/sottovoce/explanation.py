@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sottovoce.cohort import Window
+from sottovoce.conformal import PredictiveDistribution
 from sottovoce.conversations import format_time
 from sottovoce.estimates import Estimate, estimate_record
 from sottovoce.evidence import Grounds
@@ -33,11 +34,15 @@ class Explained:
     grounds
         Messages are numbered as in `Window.messages`. None where nothing was scored, or by a body
         that gives none.
+    distribution
+        The errors to expect around the score, from which interval and probabilities came; None
+        where nothing was scored.
     """
 
     estimate: Estimate
     window: Window | None = None
     grounds: Grounds | None = None
+    distribution: PredictiveDistribution | None = None
 
 
 def explanation_record(explained: Explained) -> dict[str, Any] | None:

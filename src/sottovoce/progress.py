@@ -4,7 +4,8 @@ Owns the callback's form, and the few words in which a training tells its figure
 who listens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 Figures = Mapping[str, Any]
@@ -20,6 +21,15 @@ class Advance(Protocol):
 
 def silent(_done: int, _total: int | None, _figures: Figures | None = None) -> None:
     """Ignore progress; the default everywhere."""
+
+
+Stage = Callable[[str], AbstractContextManager[Advance]]
+"""Opens a progress bar with a label."""
+
+
+def quiet(_label: str) -> AbstractContextManager[Advance]:
+    """Open no bar; the default where there are several stages."""
+    return nullcontext(silent)
 
 
 def part(number: int, count: int, advance: Advance) -> Advance:

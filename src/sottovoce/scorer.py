@@ -165,7 +165,8 @@ class Scorer(ABC):
             if reading.reason is None:
                 said = next(judged)
                 given = (said.score, coverage, said.distribution, reading.dropped)
-                found.append(Explained(self.estimate(window, *given), window, said.grounds))
+                estimate = self.estimate(window, *given)
+                found.append(Explained(estimate, window, said.grounds, said.distribution))
             else:
                 barred = replace(window, reason=reading.reason)
                 estimate = self.estimate(barred, None, coverage, dropped=reading.dropped)

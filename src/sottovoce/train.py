@@ -44,6 +44,9 @@ from sottovoce.tracking import tracked
 RECIPE, ENVIRONMENT = "recipe.yaml", "environment.json"
 """The run folder's own recipe, from which the run is repeated; and what it ran on."""
 
+PREDICTIONS = "predictions.jsonl"
+"""The run folder's estimates of its training people, by trainings that did not hold them."""
+
 RUN_MARKS = (RECIPE, ENVIRONMENT)
 """Files that make a folder a run."""
 
@@ -275,7 +278,7 @@ def write_run(
     data = data_record(recipe, recipe_file.parent, cohort)
     write_json(folder / "data.json", {**data, "dropped": total_dropped(fit.dropped)})
     fit.estimator.save_pretrained(folder / "model")
-    write_json_lines(folder / "predictions.jsonl", map(estimate_record, estimates))
+    write_json_lines(folder / PREDICTIONS, map(estimate_record, estimates))
     write_json(
         folder / "metrics.json",
         {"out_of_fold": evaluation.as_dict(), "simulated": simulated, **_candidates(fit)},

@@ -32,7 +32,8 @@ class Trial:
     instrument
         Whose totals are predicted.
     test
-        Labelled windows that are judged.
+        Labelled windows that are judged. One that has a reason against it is not read by models,
+        which abstain; it counts all the same.
     training
         Labelled windows of other people, to learn from; empty where the data have no split, and
         `unseen` then learns from folds of the test people.
@@ -44,6 +45,8 @@ class Trial:
         Whether the people are invented.
     seed
         Of the folds.
+    left_out
+        Reason to number of questionnaires or people that are in none of the parts.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Trial:
     references: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
     simulated: bool = False
     seed: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.test:
@@ -109,7 +113,8 @@ class Trial:
         folds, scores = self.folds, np.empty(len(self.test))
         for fold in np.unique(folds):
             inside = np.flatnonzero(folds == fold)
-            learnt = [self.test[row] for row in np.flatnonzero(folds != fold)]
+            others = (self.test[row] for row in np.flatnonzero(folds != fold))
+            learnt = [window for window in others if window.reason is None]
             scores[inside] = predict(learnt, [self.test[row] for row in inside])
         return scores
 

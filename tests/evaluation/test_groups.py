@@ -1,12 +1,8 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.errors import DataError
-from sottovoce.evaluation import read_people
-from sottovoce.evaluation.groups import Column, cut_column, people_columns
+from sottovoce.evaluation.groups import Column, cut_column
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=3)
@@ -75,35 +71,3 @@ def test_every_row_has_exactly_one_of_the_groups(name, values):
         assert len(column.cells) == len(values)
         assert set(column.cells) == set(column.order)
         assert 2 <= len(column.order) <= 20
-
-
-def write(tmp_path, *records):
-    path = tmp_path / "people.jsonl"
-    path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
-    return path
-
-
-def test_people_are_read_by_their_id(tmp_path):
-    path = write(tmp_path, {"user_id": "ada", "age": 36}, {"user_id": "ben", "city": "Ulm"})
-    assert read_people(path) == {"ada": {"age": 36}, "ben": {"city": "Ulm"}}
-
-
-def test_people_become_columns_with_holes():
-    people = {"ada": {"age": 36}, "ben": {"city": "Ulm"}}
-    assert people_columns(people, ["ben", "ada", "cy"]) == {
-        "city": ["Ulm", None, None],
-        "age": [None, 36, None],
-    }
-
-
-@pytest.mark.parametrize(
-    ("records", "found"),
-    [
-        ([["ada"]], "line 1: this is a list of 1"),
-        ([{"user_id": "ada"}, {"age": 3}], "line 2, field user_id: it is nothing"),
-        ([{"user_id": "ada"}, {"user_id": "ada"}], "line 2, field user_id: this person stands"),
-    ],
-)
-def test_people_that_cannot_be_read_are_an_error_with_its_line(tmp_path, records, found):
-    with pytest.raises(DataError, match=found):
-        read_people(write(tmp_path, *records))

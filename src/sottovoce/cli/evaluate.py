@@ -114,7 +114,7 @@ def _evaluated(request: _Request) -> tuple["Evaluation", "Pairing"]:
     """Read, pair and evaluate."""
     from sottovoce.evaluation import Settings, read_people
     from sottovoce.evaluation import evaluate as judge
-    from sottovoce.evaluation.groups import people_columns
+    from sottovoce.people import people_columns
 
     pairing, used = _paired(request)
     users = [pair.estimate.user_id for pair in pairing.pairs]

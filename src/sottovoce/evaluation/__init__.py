@@ -9,7 +9,7 @@ side by side. Every row is counted: abstained, unlabelled and unmatched ones are
 """
 
 from sottovoce.evaluation.comparison import Comparison, ComparisonRow, compare
-from sottovoce.evaluation.groups import read_people
+from sottovoce.evaluation.correlates import CorrelateRow, Correlates, correlate
 from sottovoce.evaluation.measurement import evaluate
 from sottovoce.evaluation.pairing import Pair, Pairing, match
 from sottovoce.evaluation.predictions import Predictions
@@ -31,6 +31,7 @@ from sottovoce.evaluation.record import (
 )
 from sottovoce.evaluation.suite import Check, Robustness, Shift, Suite
 from sottovoce.evaluation.threshold import read_validation
+from sottovoce.people import read_people
 
 __all__ = [
     "BandRow",
@@ -38,6 +39,8 @@ __all__ = [
     "Check",
     "Comparison",
     "ComparisonRow",
+    "CorrelateRow",
+    "Correlates",
     "CutOffRow",
     "Evaluation",
     "Gap",
@@ -57,6 +60,7 @@ __all__ = [
     "ThresholdRow",
     "Validation",
     "compare",
+    "correlate",
     "evaluate",
     "match",
     "read_people",
