@@ -33,42 +33,27 @@ def study(tmp_path):
     return folder
 
 
-def test_the_bundled_cohort_gives_the_whole_folder(run, tmp_path):
-    out = tmp_path / "benchmark"
-    outcome = run("benchmark", "bundled", "--out", out, "--sample", 0)
-    assert outcome.exit_code == 0
-    assert {path.name for path in out.iterdir()} == FILES
-    found = json.loads((out / "benchmark.json").read_text("utf-8"))
-    assert (found["dataset"], found["simulated"]) == ("bundled", True)
-    assert (found["suite"], found["robustness"]) == (None, None)
-    for name in ("mean predictor", "length only", "TF-IDF + ridge", "annotator", "noise ceiling"):
-        assert name in outcome.stdout
-    assert "120 simulated people" in outcome.stdout
-    assert f"Next: python -m webbrowser {out / 'report.html'}" in outcome.stderr
-
-
 def test_leaks_shortcuts_and_disturbances_are_looked_at(run, tmp_path):
     out = tmp_path / "benchmark"
     outcome = run("benchmark", "bundled", "--out", out, "--sample", 12, "--rung", "mean")
     assert outcome.exit_code == 0
+    assert {path.name for path in out.iterdir()} == FILES
     found = json.loads((out / "benchmark.json").read_text("utf-8"))
+    assert (found["dataset"], found["simulated"]) == ("bundled", True)
     checks = {check["key"]: check["status"] for check in found["suite"]["checks"]}
     assert set(checks.values()) <= {"pass", "warn", "fail"}
     assert found["robustness"]["shifts"]
-    for title in ("Leaks and shortcuts", "Texts disturbed"):
+    for title in ("120 simulated people", "Leaks and shortcuts", "Texts disturbed", "annotator"):
         assert title in outcome.stdout
+    assert f"Next: python -m webbrowser {out / 'report.html'}" in outcome.stderr
+    thresholds = found["evaluation"]["thresholds"]
+    assert thresholds[0]["threshold"] == 10
+    assert thresholds[1]["threshold"] is not None  # chosen on training people, out of fold
     page = (out / "report.html").read_text("utf-8")
     for check in found["suite"]["checks"]:
         assert html.escape(check["title"], quote=True).replace("&#x27;", "&#39;") in page
-    listed = list(csv.reader((out / "tables" / "shortcuts.csv").read_text("utf-8").splitlines()))
+    listed = list(csv.reader((out / "tables" / "leaks.csv").read_text("utf-8").splitlines()))
     assert len(listed) == 1 + len(checks)
-
-
-def test_thresholds_are_chosen_on_training_people_out_of_fold(run, tmp_path):
-    outcome = run("benchmark", "bundled", "--out", tmp_path / "b", "--sample", 0, "--json")
-    thresholds = json.loads(outcome.stdout)["evaluation"]["thresholds"]
-    assert thresholds[0]["threshold"] == 10
-    assert thresholds[1]["threshold"] is not None
 
 
 def test_one_s_own_folder_is_split_by_its_column(run, study, tmp_path):
@@ -76,6 +61,8 @@ def test_one_s_own_folder_is_split_by_its_column(run, study, tmp_path):
     outcome = run("benchmark", "folder", study, "--out", out, "--sample", 0, "--rung", "mean")
     assert outcome.exit_code == 0
     assert "baselines learn from 14 training people" in outcome.stdout
+    found = json.loads((out / "benchmark.json").read_text("utf-8"))
+    assert (found["suite"], found["robustness"]) == (None, None)
     scored = {each.user_id for each in read_scores(out / "scores.jsonl")}
     assert len(scored) == 26
     assert "rank" not in (out / "report.html").read_text("utf-8")

@@ -20,18 +20,23 @@ def predictors() -> list[str]:
 
 
 def test_the_tables_name_every_predictor_and_call_the_people_simulated(run, tmp_path):
-    outcome = run("demo", "--out", tmp_path / "demo")
+    out = tmp_path / "demo"
+    outcome = run("demo", "--out", out)
     assert outcome.exit_code == 0
     for name in predictors():
         assert name in outcome.stdout
     assert "120 simulated test people" in outcome.stdout
     assert "nominal coverage 90%" in outcome.stdout
     assert "Next: sottovoce score" in outcome.stderr
-    names = sorted(path.name for path in (tmp_path / "demo").iterdir())
-    assert names == [
+    assert sorted(path.name for path in out.iterdir()) == [
         *("DATASHEET.md", "MODEL_CARD.md", "benchmark.json", "contents.json", "figures"),
         *("report.html", "scores.jsonl", "tables"),
     ]
+    page = (out / "report.html").read_text("utf-8")
+    assert page.count("A simulated person, taken by rank and not for a good fit.") == 3
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    refused = run("demo", "--out", out)
+    assert (refused.exit_code, "add --force" in refused.stderr) == (1, True)
 
 
 def test_json_is_one_object_and_the_same_as_the_file(run, tmp_path):
@@ -40,21 +45,6 @@ def test_json_is_one_object_and_the_same_as_the_file(run, tmp_path):
     assert printed == json.loads((tmp_path / "demo" / "benchmark.json").read_text("utf-8"))
     assert printed["simulated"] is True
     assert [row["name"] for row in printed["comparison"]["rows"]] == predictors()
-
-
-def test_the_report_shows_three_people_and_calls_them_simulated(run, tmp_path):
-    run("demo", "--out", tmp_path / "demo")
-    page = (tmp_path / "demo" / "report.html").read_text("utf-8")
-    assert page.count("A simulated person, taken by rank and not for a good fit.") == 3
-    assert "http://" not in page.replace("http://www.w3.org", "")
-
-
-def test_nothing_is_overwritten_without_force(run, tmp_path):
-    run("demo", "--out", tmp_path / "demo")
-    refused = run("demo", "--out", tmp_path / "demo")
-    assert refused.exit_code == 1
-    assert "add --force" in refused.stderr
-    assert run("demo", "--out", tmp_path / "demo", "--force").exit_code == 0
 
 
 def test_the_recorded_annotator_and_the_states_cover_the_test_people():
