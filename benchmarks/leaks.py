@@ -6,7 +6,7 @@ and with a companion that names severity. The leaks are planted: nothing here is
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +16,13 @@ from sottovoce.backbones import Backbone, load_backbone
 from sottovoce.cohort import Window, WindowRules, build_cohort
 from sottovoce.conversations import Role
 from sottovoce.estimator import Estimator
-from sottovoce.evaluation import Suite
+from sottovoce.evaluation import Check, Evaluation, Suite, evaluate
 from sottovoce.instruments import PHQ_9
+from sottovoce.metrics import Figure
 from sottovoce.model_input import Rendering
 from sottovoce.settings import BackboneSettings, EstimatorSettings, ProbeSettings
 from sottovoce.shortcuts import Background, examine
+from sottovoce.shortcuts.verdict import TITLES
 from sottovoce.trial import Trial
 
 SHARE = 0.2
@@ -105,8 +107,8 @@ def trial_of(case: Case) -> Trial:
     return Trial(PHQ_9, people("test", 1), people("train", 0), simulated=True)
 
 
-def suite_of(case: Case, backbone: Backbone) -> Suite:
-    """Train a probe on the training people and examine it on the test people."""
+def examined(case: Case, backbone: Backbone) -> tuple[Suite, Evaluation]:
+    """Train a probe on the training people, examine it on the test people, and judge it there."""
     trial = trial_of(case)
     settings = EstimatorSettings(
         rules=WindowRules(leaks="flag"),
@@ -115,22 +117,53 @@ def suite_of(case: Case, backbone: Backbone) -> Suite:
         probe=ProbeSettings(poolings=("mean",)),
     )
     estimator = Estimator.fit(trial.training, settings, backbone=backbone).estimator
-    background = Background(trial.training, sample=SAMPLE)
-    return examine(trial, estimator, estimator.score(trial.test), background)
+    estimates = estimator.score(trial.test)
+    suite = examine(trial, estimator, estimates, Background(trial.training, sample=SAMPLE))
+    return suite, evaluate(trial.totals, estimates, trial.users, instrument=PHQ_9)
+
+
+def table(cases: Mapping[str, tuple[Suite, Evaluation]]) -> list[dict[str, Any]]:
+    """Give a row for each check, and under them the figures that decided or tell the price."""
+    rows: list[dict[str, Any]] = []
+    for key, title in TITLES.items():
+        found = {
+            name: check.status
+            for name, (suite, _) in cases.items()
+            for check in suite.checks
+            if check.key == key
+        }
+        rows.append({"name": title, **found})
+    for label, figure_of in FIGURES.items():
+        row: dict[str, Any] = {"name": label}
+        for name, (suite, evaluation) in cases.items():
+            figure = figure_of({check.key: check for check in suite.checks}, evaluation)
+            if figure is not None and figure.value is not None:
+                row[name] = figure.value
+                row[f"{name}_ci"] = None if figure.lower is None else [figure.lower, figure.upper]
+        rows.append(row)
+    return rows
+
+
+FIGURES: Mapping[str, Callable[[Mapping[str, Check], Evaluation], Figure | None]] = {
+    "MAE": lambda _checks, evaluation: evaluation.figures["mae"],
+    "r": lambda _checks, evaluation: evaluation.figures["r"],
+    "r with a person who only says OK": lambda checks, _: checks["companion_alone"].figures.get(
+        "r"
+    ),
+    "companion's share of an estimate": lambda checks, _: checks["companion_swapped"].figures.get(
+        "share"
+    ),
+    "error without mentions, minus that without as many others": lambda checks, _: checks[
+        "mentions"
+    ].figures.get("mae_excess"),
+}
 
 
 def main() -> None:
     """Print the table."""
     given = options(__doc__ or "")
     backbone = load_backbone("minilm-l6-v2")
-    suites = {case.name: suite_of(case, backbone) for case in CASES}
-    rows: list[dict[str, Any]] = []
-    for number, check in enumerate(suites[CASES[0].name].checks):
-        row: dict[str, Any] = {"name": check.title}
-        for name, suite in suites.items():
-            row[name] = suite.checks[number].status
-        rows.append(row)
-    rows.append({"name": "worst"} | {name: suite.worst for name, suite in suites.items()})
+    rows = table({case.name: examined(case, backbone) for case in CASES})
     title = f"Planted leaks, MiniLM probe, 200 simulated people, 120 tested, {SAMPLE} read again"
     show("leaks", title, rows, given)
 

@@ -134,7 +134,7 @@ def climb(
         rung = RUNGS[key]
         with stage(rung.title) as advance:
             predictions[rung.title] = rung.scores(trial, equipment or Equipment(), advance)
-        notes[rung.title] = f"{rung.note}, the same {trial.described}"
+        notes[rung.title] = f"{rung.note}; learnt from {trial.described}"
     predictions |= {name: Predictions.of(each) for name, each in models.items()}
     predictions |= _recorded(trial)
     comparison = compare(
@@ -220,7 +220,7 @@ def _fitting(settings: EstimatorSettings, training: Sequence[Window]) -> Estimat
 
 
 RUNGS: Mapping[str, Rung] = {
-    "mean": Rung("mean predictor", "everybody gets their mean", _mean),
+    "mean": Rung("mean predictor", "everybody gets the mean total", _mean),
     "length": Rung("length only", "how many words and messages the person wrote", _length),
     "tfidf": Rung("TF-IDF + ridge", "words and word pairs", _tfidf),
     "embeddings": Rung("MiniLM + ridge", "sentence embeddings", _embeddings),

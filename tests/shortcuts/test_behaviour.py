@@ -174,3 +174,16 @@ def test_estimates_that_follow_length_and_not_the_total_fail():
     assert turned.status == "fail"
     assert turned.figures["r"].value < -0.9
     assert looked(WordScorer(TRIAL.training), trial)["length"].status == "pass"
+
+
+def test_people_of_one_message_have_no_order_and_nothing_that_follows():
+    trial = TRIAL.changed(lambda window: replace(window, messages=window.user_messages[:1]))
+    checks = looked(WordScorer(trial.training), trial)
+    for key in ("first_message", "shuffled", "user_alone"):
+        assert (checks[key].status, checks[key].figures) == ("pass", {})
+
+
+def test_what_cannot_be_moved_in_time_is_a_warning():
+    last = replace(TRIAL.test[0], end=TRIAL.test[0].end.replace(year=9999))
+    check = looked(WordScorer(TRIAL.training), replace(TRIAL, test=(last,)))["clock"]
+    assert check.why == "could not be looked at: no window could be changed so"

@@ -93,3 +93,26 @@ def test_too_few_people_to_tell_are_a_warning():
     checks = looked(Saying(heard), trial)
     assert {each.status for each in checks.values()} == {"warn"}
     assert all("too few people" in each.why for each in checks.values())
+
+
+def test_one_person_alone_cannot_be_looked_at():
+    checks = looked(Saying(own), replace(TRIAL, test=TRIAL.test[:1]))
+    for key in ("companion_alone", "companion_swapped"):
+        assert checks[key].status == "warn"
+        assert "nobody else" in checks[key].why
+
+
+def test_a_companion_that_says_the_same_to_everybody_gives_nothing_away():
+    trial = Trial(PHQ_9, tuple(tiny.labelled_windows(20)), TRIAL.training)
+    checks = looked(Saying(lambda window: len(window.messages)), trial)
+    assert checks["companion_swapped"].why == "the companion says the same to everybody, or nothing"
+    assert [checks[key].status for key in KEYS[:2]] == ["pass", "pass"]
+
+
+def test_a_person_who_only_nods_may_be_given_one_score():
+    def echo(window):
+        said = {each.content for each in window.user_messages}
+        return 9 if said <= {"OK."} else 0.5 * own(window) + 0.1 * heard(window)
+
+    check = looked(Saying(echo))["companion_alone"]
+    assert (check.status, "the same of everybody" in check.why) == ("pass", True)

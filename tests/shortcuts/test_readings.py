@@ -11,7 +11,19 @@ from sottovoce.rereading import Subject
 from sottovoce.shortcuts.readings import AGAIN, read_changed
 from sottovoce.trial import Trial
 
-WINDOWS = tuple(tiny.labelled_windows(60))
+
+def replied(window):
+    """Let the companion say something of its own to everybody."""
+    return replace(
+        window,
+        messages=tuple(
+            replace(each, content=f"Tell me, {window.user_id}.") if each.role != "user" else each
+            for each in window.messages
+        ),
+    )
+
+
+WINDOWS = tuple(map(replied, tiny.labelled_windows(60)))
 TRIAL = Trial(PHQ_9, WINDOWS[:30], WINDOWS[30:])
 FEW = Settings(resamples=200)
 
@@ -31,6 +43,7 @@ def test_everything_is_read_in_one_call_and_a_few_people_twice():
     assert told == scorer.calls[:1]
     # of a reader of the person alone, nothing that only touches the companion is read
     assert scorer.calls[0] <= 3 * 12
+    assert readings.people == 12
     for name in ("swapped", "user_alone", "user_id", "clock"):
         assert readings.still(name)
         assert len(readings.pairs[name].rows) == 12
@@ -63,3 +76,17 @@ def test_an_estimate_that_is_gone_is_not_still_there():
     readings, _ = read()
     assert readings.pairs["silent"].abstained == 12
     assert not readings.still("silent")
+
+
+def test_who_is_not_changed_is_not_counted():
+    alone = TRIAL.changed(lambda window: replace(window, messages=window.user_messages[:1]))
+    readings, _ = read(alone)
+    for name in ("swapped", "user_alone", "first_message", "shuffled", "mentions"):
+        assert readings.nobody(name)
+    assert not readings.nobody("user_id")
+
+
+def test_one_person_alone_lends_to_nobody():
+    readings, _ = read(replace(TRIAL, test=TRIAL.test[:1]))
+    assert readings.people == 1
+    assert readings.nobody("swapped")

@@ -107,3 +107,9 @@ def test_people_who_share_no_word_are_a_warning():
 
     check = look_at_words(SPLIT.changed(alien), FEW)[0]
     assert check.why == "could not be looked at: there are too few words to learn from"
+
+
+def test_people_of_one_message_are_not_blamed_for_it():
+    single = SPLIT.changed(lambda window: replace(window, messages=window.messages[:1]))
+    check = looked("data_first_message", single)
+    assert (check.status, check.why) == ("pass", "nothing follows anybody's first message")

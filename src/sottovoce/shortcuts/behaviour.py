@@ -55,6 +55,8 @@ def _repeated(read: Readings) -> Check:
 
 def _first_message(read: Readings) -> Check:
     key, pair = "first_message", read.pairs["first_message"]
+    if read.nobody(key):
+        return verdict(key, "pass", "nothing follows anybody's first message")
     if pair.abstained == len(pair.rows):
         return verdict(key, "pass", "the model abstains on a first message alone")
     left = pair.scored
@@ -74,6 +76,8 @@ def _first_message(read: Readings) -> Check:
 
 def _shuffled(read: Readings) -> Check:
     key, pair = "shuffled", read.pairs["shuffled"]
+    if read.nobody(key):
+        return verdict(key, "pass", "nobody's messages have another order")
     left = pair.scored
     worse, moved = left.mae_change(read.settings), left.moved(read.settings)
     figures = {"mae_change": worse, "moved": moved}
@@ -152,6 +156,8 @@ def _length(read: Readings) -> Check:
 
 def _unmoved(key: str, what: str, read: Readings) -> Check:
     pair = read.pairs[key]
+    if read.nobody(key):
+        return unseen(key, "no window could be changed so")
     if read.still(key):
         why = f"no estimate of {len(pair.rows)} depends on {what}"
         return verdict(key, "pass", why, {"moved": pair.moved(read.settings)})

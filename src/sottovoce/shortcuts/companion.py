@@ -28,9 +28,11 @@ from sottovoce.shortcuts.verdict import (
 
 def companion_alone(read: Readings) -> Check:
     """Judge estimates of windows in which the person says nothing, or only nods."""
+    key, nodding = "companion_alone", read.pairs["nodding"].scored
+    if read.nobody("swapped"):
+        return _unswapped(key, read)
     if read.still("swapped"):
         return _unheard(read)
-    key, nodding = "companion_alone", read.pairs["nodding"].scored
     if len(nodding.rows) and constant(nodding.after):
         return verdict(key, "pass", "of a person who only says OK it says the same of everybody")
     r = pearson(nodding.total, nodding.after, nodding.resamples(read.settings))
@@ -42,6 +44,12 @@ def companion_alone(read: Readings) -> Check:
         return verdict(key, "fail", why, figures)
     why = f"with a person who only says OK, estimates do not follow the total: r {r.text()}"
     return verdict(key, "pass", why, figures)
+
+
+def _unswapped(key: str, read: Readings) -> Check:
+    if read.people < 2:
+        return unseen(key, "there is nobody else whose companion could be lent")
+    return verdict(key, "pass", "the companion says the same to everybody, or nothing")
 
 
 def _unheard(read: Readings) -> Check:
@@ -56,6 +64,8 @@ def _unheard(read: Readings) -> Check:
 def companion_swapped(read: Readings) -> Check:
     """Judge whether estimates go with the companion of somebody else."""
     key, pair = "companion_swapped", read.pairs["swapped"]
+    if read.nobody("swapped"):
+        return _unswapped(key, read)
     moved = pair.scored.moved(read.settings)
     if read.still("swapped"):
         why = f"no estimate of {len(pair.rows)} moves: the model does not read the companion"
@@ -94,7 +104,9 @@ def _share(lender: Floats, pair: Reread, settings: Settings) -> Figure:
 def user_alone(read: Readings) -> Check:
     """Judge how much worse the model is without the companion's turns."""
     key, pair = "user_alone", read.pairs["user_alone"]
-    if read.still("user_alone"):
+    if read.nobody(key):
+        return verdict(key, "pass", "there are no turns of the companion to leave out")
+    if read.still(key):
         why = f"no estimate of {len(pair.rows)} moves without the companion's turns"
         return verdict(key, "pass", why, {"moved": pair.moved(read.settings)})
     worse = pair.scored.mae_change(read.settings)

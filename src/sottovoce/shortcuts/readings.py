@@ -42,14 +42,17 @@ class Readings:
 
     Parameters
     ----------
+    people
+        How many were drawn.
     pairs
-        Name of a change to the estimates before and after it.
+        Name of a change to the estimates before and after it, of windows that it changes.
     lender
         Estimate of the person whose companion was lent, for each row of the swap.
     """
 
     subject: Subject
     settings: Settings
+    people: int
     pairs: Mapping[str, Reread]
     lender: Floats
 
@@ -57,6 +60,10 @@ class Readings:
         """Whether after a change every estimate is still there, and where it was."""
         pair = self.pairs[name]
         return bool((np.abs(pair.after - pair.before) <= SAME).all())
+
+    def nobody(self, name: str) -> bool:
+        """Whether a change left everybody as they were, so that nothing can be seen of it."""
+        return not len(self.pairs[name].rows)
 
 
 def read_changed(
@@ -76,19 +83,24 @@ def read_changed(
         Called with windows read and their number.
     """
     test, rows = subject.trial.test, subject.drawn(sample, seed)
-    changes: dict[str, Changed] = {
+    lenders = _lenders(subject, rows)
+    swaps = {row: with_companion_of(test[row], test[lender]) for row, lender in lenders.items()}
+    held = [row for row in subject.scored if mentions(test[row])]
+    asked: dict[str, Changed] = {
         name: {row: change(test[row]) for row in rows} for name, change in _changes(seed).items()
     }
-    lenders = _lenders(subject, rows)
-    changes["swapped"] = {
-        row: with_companion_of(test[row], test[lender]) for row, lender in lenders.items()
+    asked["swapped"] = swaps
+    asked["mentions"] = {row: without_mentions(test[row]) for row in held}
+    asked["control"] = {row: without_as_much(test[row], seed) for row in held}
+    changes = {
+        name: {row: each for row, each in windows.items() if each != test[row]}
+        for name, windows in asked.items()
+        if name != "control"  # who has no other message to lose stays beside the mentions
     }
-    held = [row for row in subject.scored if mentions(test[row])]
-    changes["mentions"] = {row: without_mentions(test[row]) for row in held}
-    changes["control"] = {row: without_as_much(test[row], seed) for row in held}
-    pairs = subject.reread(changes, advance)
+    pairs = subject.reread({**changes, "control": asked["control"]}, advance)
     pairs["repeated"] = subject.again(rows[:: max(1, len(rows) // AGAIN)][:AGAIN])
-    return Readings(subject, settings, pairs, subject.points(list(lenders.values())))
+    lender = subject.points([lenders[row] for row in changes["swapped"]])
+    return Readings(subject, settings, len(rows), pairs, lender)
 
 
 def _changes(seed: int) -> Mapping[str, Callable[[Window], Window]]:

@@ -111,7 +111,10 @@ def _shortcut(key: str, told: _Told, consequence: str) -> Check:
 
 
 def _first_message(data: Data) -> Check:
-    key, first = "data_first_message", data.judge(data.by_words(first_message))
+    key = "data_first_message"
+    if all(len(window.user_messages) < 2 for window in data.trial.test):
+        return verdict(key, "pass", "nothing follows anybody's first message")
+    first = data.judge(data.by_words(first_message))
     gain = difference(data.own_words.r, first.r, data.settings.level)
     figures = first.figures | {"r_gain": gain}
     if reason := unclear(first.r, gain):
