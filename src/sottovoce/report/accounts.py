@@ -137,7 +137,7 @@ def checklist_table(checklist: Checklist) -> Table:
         "Item",
         (
             Column("asks", "Asks for", "text"),
-            Column("state", "State", "text"),
+            Column("state", "State", "word"),
             Column("answer", "This run", "text"),
         ),
         rows,

@@ -67,7 +67,7 @@ def as_latex(table: Table) -> str:
     table
         Values with their intervals, beside or beneath them as on the page; reasons are notes.
     """
-    notes: list[str] = []
+    notes = table.notes
     body = list(
         chain.from_iterable(_group(table, name, rows, notes) for name, rows in table.groups)
     )
@@ -124,7 +124,7 @@ def _spec(table: Table) -> str:
 def _column_spec(column: Column, texts: int) -> str:
     if column.form == "text":
         return _breaking(0.56 / texts)
-    return "l" if column.form == "status" else "r"
+    return "l" if column.form in ("word", "status") else "r"
 
 
 def _breaking(share: float) -> str:
@@ -144,7 +144,7 @@ def _group(table: Table, name: str | None, rows: list[Row], notes: list[str]) ->
 
 def _row(table: Table, row: Row, notes: list[str]) -> list[str]:
     """Write a row; a wide table has the intervals in a line of their own beneath the values."""
-    cells = [column.shown(cell) for column, cell in zip(table.columns, row.cells, strict=True)]
+    cells = table.shown(row)
     beneath = table.layout == "wide" and any(cell.interval for cell in cells)
     remarks = "; ".join(row.remarks)
     told = rf"{{\footnotesize {escaped(remarks)}}}" if remarks else ""
@@ -165,8 +165,6 @@ def _cell(cell: Shown, beneath: bool, notes: list[str]) -> str:
     if cell.interval and not beneath:
         text += f" {escaped(cell.interval)}"
     if cell.reason:
-        if cell.reason not in notes:
-            notes.append(cell.reason)
         text += rf"\textsuperscript{{{notes.index(cell.reason) + 1}}}"
     return text
 

@@ -17,9 +17,8 @@ def as_markdown(table: Table) -> str:
         if name is not None:
             lines.append(_line([f"**{_said(name)}**", *[""] * len(table.columns)]))
         for row in rows:
-            cells = zip(table.columns, row.cells, strict=True)
-            shown = [column.shown(cell) for column, cell in cells]
-            texts = (" ".join(filter(None, (c.value, c.interval, c.reason))) for c in shown)
+            shown = ((cell.value, cell.interval, cell.reason) for cell in table.shown(row))
+            texts = (" ".join(filter(None, parts)) for parts in shown)
             lines.append(_line([_said(row.label), *map(_said, texts)]))
     return "\n".join(lines) + "\n"
 

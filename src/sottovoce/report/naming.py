@@ -45,14 +45,18 @@ SHORT = {
 """Key of a metric to the head of its column."""
 
 
+SIGNED = ("bias", "error_slope")
+"""Metrics with a direction, which are told with their sign."""
+
+
 def short_title(key: str) -> str:
     """Give the head of a metric's column."""
     return SHORT.get(key) or metric_title(key)
 
 
 def metric_column(key: str) -> Column:
-    """Give the column of a metric; a bias has a direction and so a sign."""
-    return Column(key, short_title(key), "signed" if key == "bias" else "number")
+    """Give the column of a metric."""
+    return Column(key, short_title(key), "signed" if key in SIGNED else "number")
 
 
 def difference_column(key: str, suffix: str, title: str) -> Column:

@@ -3,11 +3,11 @@
 Owns their words and tables. Does not compute metrics (`evaluation`), nor know the page.
 """
 
-from sottovoce.evaluation import Evaluation
+from sottovoce.evaluation import BandRow, Evaluation
 from sottovoce.evaluation.record import auc_key, metric_title
 from sottovoce.report import charts, curves
 from sottovoce.report.content import Report
-from sottovoce.report.naming import any_computed, by_family, family, metric_column
+from sottovoce.report.naming import SIGNED, any_computed, by_family, family, metric_column
 from sottovoce.report.section import Abreast, Block, Drawing, Heading, Section, Tiles, Words
 from sottovoce.report.table import Column, Row, Table
 
@@ -50,7 +50,13 @@ def result(report: Report) -> Section:
     figures = evaluation.figures
     tiles = tuple((title, figures[key]) for key, title in chosen.items() if key in figures)
     rows = tuple(
-        Row(metric_title(key), (figures[key], figures[key].n), group=family(key), key=key)
+        Row(
+            metric_title(key),
+            (figures[key], figures[key].n),
+            group=family(key),
+            key=key,
+            signed=key in SIGNED,
+        )
         for key in by_family(figures)
     )
     table = Table(
@@ -122,40 +128,50 @@ def _pulled(evaluation: Evaluation) -> list[Block]:
     points = evaluation.points
     if len(ends) < 2 or points is None:
         return []
-    rows = [
-        Row(f"Bias, {row.band} ({row.lower}–{row.upper})", (row.figures["bias"],), key=key)
-        for key, row in (("bias_lowest", ends[0]), ("bias_highest", ends[-1]))
-    ]
-    slopes = {key: evaluation.figures.get(key) for key in ("slope", "error_slope")}
-    rows += [Row(metric_title(key), (figure,), key=key) for key, figure in slopes.items() if figure]
-    low, high = (row.figures["bias"].value or 0.0 for row in (ends[0], ends[-1]))
+    low, high = ends[0].figures["bias"].lower, ends[-1].figures["bias"].upper
     drawn = (
         "Here the lowest totals are estimated too high and the highest too low."
-        if low > 0 > high
-        else "Here the two ends of the scale do not show it."
-    )
-    signed = Column("value", "Value", "signed")
-    ends_table = Table(
-        "regression-to-the-mean",
-        "Regression to the mean",
-        f"Bias at both ends of the scale, with {level_of(evaluation)} intervals.",
-        "Where",
-        (signed,),
-        tuple(rows),
-        "inline",
+        if low is not None and high is not None and low > 0 > high
+        else "Here the intervals at the two ends of the scale do not show it."
     )
     told = (
         "Each point is one estimate; a lean downwards means that estimates are drawn to the "
         f"middle. n = {evaluation.n_scored}."
     )
+    table = _ends(evaluation, ends[0], ends[-1])
     return [
         Heading("Drawn to the middle?"),
         Words(
-            "An estimate that hedges stays near the mean, so that mild states look worse and "
-            f"severe ones milder than they are. {drawn}"
+            "An estimate that is unsure stays near the mean, so that mild states look worse and "
+            f"severe ones milder than they are; even a calibrated one does so. {drawn}"
         ),
-        Abreast((Drawing(curves.pull(evaluation, points), told), ends_table)),
+        Abreast((Drawing(curves.pull(evaluation, points), told), table)),
     ]
+
+
+def _ends(evaluation: Evaluation, lowest: BandRow, highest: BandRow) -> Table:
+    """Give the bias at both ends of the scale, and the slopes where there are any."""
+    biases = {"bias_lowest": lowest, "bias_highest": highest}
+    rows = [
+        Row(
+            f"Bias, {row.band} ({row.lower}–{row.upper})",
+            (row.figures["bias"],),
+            key=key,
+            signed=True,
+        )
+        for key, row in biases.items()
+    ]
+    slopes = [key for key in ("slope", "error_slope") if key in evaluation.figures]
+    rows += [Row(metric_title(key), (evaluation.figures[key],), key=key) for key in slopes]
+    return Table(
+        "regression-to-the-mean",
+        "Regression to the mean",
+        f"Bias at both ends of the scale, with {level_of(evaluation)} intervals.",
+        "Where",
+        (ONE_FIGURE,),
+        tuple(rows),
+        "inline",
+    )
 
 
 def cut_offs(report: Report) -> Section | None:
@@ -334,7 +350,7 @@ def intervals(report: Report) -> Section | None:
     blocks: list[Block] = [
         Words("Does an interval that promises to hold the total of 90 in 100 people do so?"),
         Abreast(tuple(figures)),
-        *([table] if rows else []),
+        *([table] if len(rows) > 1 else []),
     ]
     return Section("intervals", "Do the intervals keep their promise?", "Intervals", tuple(blocks))
 

@@ -14,9 +14,9 @@ from sottovoce.metrics import Figure
 Cell = Figure | int | float | str | None
 """A figure with its interval, a count, a plain number, words, or nothing."""
 
-Form = Literal["number", "signed", "difference", "p", "text", "status"]
+Form = Literal["number", "signed", "difference", "p", "text", "word", "status"]
 """How a column reads: numbers, numbers with a sign, differences (bold where the interval leaves
-out 0), chances, words, or pass / warn / fail."""
+out 0), chances, sentences, single words, or pass / warn / fail."""
 
 Layout = Literal["wide", "inline", "narrow", "words"]
 """Intervals beneath the values; beside them; names and values; columns of sentences."""
@@ -48,10 +48,11 @@ class Column:
     form: Form = "number"
     digits: int = 2
 
-    def shown(self, cell: Cell) -> Shown:
-        """Say how a cell of this column reads."""
+    def shown(self, cell: Cell, *, signed: bool = False) -> Shown:
+        """Say how a cell of this column reads; a row may ask for a sign."""
+        sign = signed or self.form in ("signed", "difference")
         if isinstance(cell, Figure):
-            return self._figure(cell)
+            return self._figure(cell, sign)
         if cell is None:
             return Shown("")
         if isinstance(cell, str):
@@ -60,20 +61,16 @@ class Column:
             return Shown(str(cell))
         if self.form == "p" and cell < SMALLEST_P:
             return Shown(f"< {SMALLEST_P:g}")
-        return Shown(Figure(cell).number(self.digits, sign=self._sign))
+        return Shown(Figure(cell).number(self.digits, sign=sign))
 
-    @property
-    def _sign(self) -> bool:
-        return self.form in ("signed", "difference")
-
-    def _figure(self, figure: Figure) -> Shown:
+    def _figure(self, figure: Figure, sign: bool) -> Shown:
         if not figure.computed:
             return Shown("–", reason=f"not computed: {figure.reason}", missing=True)
-        value = figure.number(self.digits, sign=self._sign)
+        value = figure.number(self.digits, sign=sign)
         if figure.lower is None or figure.upper is None:
             return Shown(value, reason=figure.reason or "")
         clear = self.form == "difference" and (figure.lower > 0 or figure.upper < 0)
-        return Shown(value, figure.interval(self.digits, sign=self._sign), clear=clear)
+        return Shown(value, figure.interval(self.digits, sign=sign), clear=clear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +83,7 @@ class Row:
     group: str | None = None
     key: str | None = None
     marked: bool = False
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +135,17 @@ class Table:
         for row in self.rows:
             found.setdefault(row.group, []).append(row)
         return list(found.items())
+
+    def shown(self, row: Row) -> list[Shown]:
+        """Say how each cell of a row reads."""
+        cells = zip(self.columns, row.cells, strict=True)
+        return [column.shown(cell, signed=row.signed) for column, cell in cells]
+
+    @property
+    def notes(self) -> list[str]:
+        """Give each reason once, in order: the same often holds for a whole row of cells."""
+        reasons = (cell.reason for row in self.rows for cell in self.shown(row))
+        return list(dict.fromkeys(filter(None, reasons)))
 
     def figures(self, column: Column) -> bool:
         """Whether a column holds figures, which have an interval, an n and a reason."""
