@@ -285,6 +285,7 @@ def test_sections_without_content_do_not_appear(report, tmp_path):
         "study",
         "severity",
         "cut-offs",
+        "thresholds",
         "accounting",
         "limits",
         "provenance",

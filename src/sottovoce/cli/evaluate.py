@@ -195,6 +195,7 @@ def _write(
     """Write everything, or nothing: a folder half written would need --force the next time."""
     from sottovoce.conversations import write_json_lines
     from sottovoce.report import Provenance, Report, replacing, write_report_folder
+    from sottovoce.report.checklists import tripod_ai, tripod_llm
 
     times = [pair.response.completed_at for pair in pairing.pairs]
     report = Report(
@@ -210,4 +211,4 @@ def _write(
         write_json_lines(partial / PAIRS, (pair.as_dict() for pair in pairing.pairs))
         figures = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=2)
         (partial / FIGURES).write_text(figures + "\n", encoding="utf-8")
-        write_report_folder(partial, report)
+        write_report_folder(partial, report, (tripod_ai(report), tripod_llm(report)))
