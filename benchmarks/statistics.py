@@ -321,8 +321,10 @@ def _share(setting: str, held: list[float]) -> tuple[dict[str, Any], list[str]]:
     share = float(np.mean(counted))
     sure = binomtest(int(sum(counted)), len(counted)).proportion_ci(0.95)
     remarks = []
-    if not ALLOWED[0] <= share <= ALLOWED[1]:
+    if sure.high < ALLOWED[0] or sure.low > ALLOWED[1]:
         remarks.append(f"{setting}: OUTSIDE")
+    elif not ALLOWED[0] <= share <= ALLOWED[1]:
+        remarks.append(f"{setting}: outside, which may be chance")
     if len(counted) < 0.99 * len(held):
         remarks.append(f"{setting}: {len(counted) / len(held):.0%} of draws have an interval")
     return {setting: share, f"{setting}_ci": [float(sure.low), float(sure.high)]}, remarks
