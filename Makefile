@@ -49,6 +49,7 @@ bench: $(STAMP) ## run every benchmark (three hours on two cores; needs the shar
 	$(BIN)/python -m benchmarks.deidentify
 	$(BIN)/python -m benchmarks.pseudolabels
 	$(BIN)/python -m benchmarks.leaks
+	$(BIN)/python -m benchmarks.statistics
 
 # The report is tested in a real browser; Debian's package is fetched once where it is missing.
 browser:

@@ -138,6 +138,7 @@ def test_the_changelog_speaks_of_the_version():
         "CONTRIBUTING.md",
         "docs/annotating.md",
         "docs/datasets.md",
+        "docs/evaluation.md",
         "docs/evidence.md",
         "docs/formats.md",
         "docs/reference.md",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sottovoce import bundled
+from sottovoce.cli.benchmark import benchmark
 from sottovoce.conversations import (
     conversation_record,
     read_chats,
@@ -16,6 +17,7 @@ from sottovoce.conversations import (
     response_record,
     write_json_lines,
 )
+from sottovoce.datasets import NAMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -58,6 +60,12 @@ def test_every_command_of_the_readme_runs(command, folder):
     if "train" in command:  # takes minutes; test_bundled_estimator.py trains by this very recipe
         recipe = shlex.split(command)[2]
         assert (ROOT / recipe).is_file()
+        return
+    if "benchmark" in command:  # takes minutes; tests/cli/test_benchmark.py runs it with a stand-in
+        _, _, name, *rest = shlex.split(command)
+        options = {each for each in rest if each.startswith("--")}
+        assert name in NAMES
+        assert options <= {option for each in benchmark.params for option in each.opts}
         return
     arguments = shlex.split(command)[1:]
     result = subprocess.run(

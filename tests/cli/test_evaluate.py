@@ -49,6 +49,61 @@ def test_it_prints_the_result_and_names_the_next_command(run, files):
     assert done.stderr.strip() == f"Next: python -m webbrowser {files / 'out' / 'report.html'}"
 
 
+def test_it_prints_cut_offs_probabilities_and_groups_in_a_hundred_columns(run, files):
+    done = evaluated(run, files, "--people", files / "people.jsonl")
+    words = " ".join(done.stdout.split())
+    assert "AUC at every cut-off, DeLong's intervals, n = 54" in words
+    assert "Youden's J on" in words
+    assert "people were given)" in words
+    assert "P(total ≥ k) n Calibration error Brier score Interval" in words
+    assert "Group People Missed ≥ 10 Gap p MAE Gap p" in words
+    assert "Gap: the group minus everybody else." in words
+    tables = [line for line in done.stdout.splitlines() if not line.startswith("Report")]
+    assert max(map(len, tables)) <= 100
+    assert "…" not in done.stdout
+
+
+def validation(files, first):
+    """Write pairs as an earlier evaluation did, of people counted from `first`."""
+    _, estimates, users = cohort(40, seed=8)
+    totals = [3, 14] * 20
+    rows = [
+        {"user_id": f"v{n + first}" if first else user, "instrument": "phq-9", "total": total}
+        | {"score": each.score, "abstained": each.abstained}
+        for n, (total, each, user) in enumerate(zip(totals, estimates, users, strict=True))
+    ]
+    write_json_lines(files / "pairs.jsonl", rows)
+    return "--validation", files / "pairs.jsonl"
+
+
+def test_other_people_may_choose_a_threshold(run, files):
+    done = evaluated(run, files, *validation(files, first=1), "--json")
+    figures = json.loads(done.stdout)
+    assert [row["chosen"] for row in figures["thresholds"]] == [
+        "the questionnaire's own cut-off",
+        "Youden's J on 36 validation rows",
+    ]
+    assert figures["thresholds"][1]["sensitivity"]["value"] is not None
+    assert "--validation pairs.jsonl" in figures["command"]
+
+
+def test_an_earlier_evaluations_own_pairs_are_taken(run, files):
+    evaluated(run, files)
+    pairs = files / "out" / "pairs.jsonl"
+    done = evaluated(run, files, "--validation", pairs, "--force")
+    assert done.exit_code == 1
+    assert "60 of the validation people are among the people who are judged" in done.stderr
+
+
+def test_people_who_are_judged_may_not_choose_and_are_not_named(run, files):
+    done = evaluated(run, files, *validation(files, first=0))
+    assert done.exit_code == 1
+    assert "40 of the validation people are among the people who are judged" in done.stderr
+    assert "p001" not in done.output
+    assert done.stderr.count("\n") == 1
+    assert not (files / "out").exists()
+
+
 def test_it_writes_figures_pairs_and_a_report(run, files):
     evaluated(run, files, "--people", files / "people.jsonl", "--simulated")
     out = files / "out"

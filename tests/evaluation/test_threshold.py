@@ -64,6 +64,8 @@ def test_without_validation_people_nothing_is_chosen():
         ([3.0] * 20, range(20), "one class only (0 of 20 rows are positive)"),
         ([3.0, 12.0], [1, 2], "2 rows, at least 10 are needed"),
         ([3.0, 12.0] * 9, [None] * 18, "0 rows, at least 10 are needed"),
+        ([12.0] * 20, range(20), "one class only (20 of 20 rows are positive)"),
+        ([float("nan")] + [3.0, 12.0] * 9, [1.0] * 19, "not a finite number"),
         ([3.0, 12.0] * 9, [float("nan")] + [1.0] * 17, "not a finite number"),
     ],
 )
@@ -72,6 +74,11 @@ def test_validation_people_who_cannot_choose_are_told_why(totals, scores, reason
     assert row.threshold is None
     assert reason in row.figures["ppv"].text()
     json.dumps(row.as_dict(), allow_nan=False)
+
+
+def test_validation_people_without_a_total_of_zero_choose_as_well():
+    row = judged(Validation([3.0, 14.0] * 10, [4.0, 12.0] * 10)).thresholds[1]
+    assert row.threshold == 8.0
 
 
 def test_people_who_are_judged_may_not_choose():

@@ -31,7 +31,7 @@ def test_crps_is_its_definition_over_all_pairs(samples, data):
 
 
 def test_crps_of_a_normal_distribution_is_the_closed_form():
-    # Gneiting, Raftery 2007, equation 21's example: sigma (z (2 Phi(z) - 1) + 2 phi(z) - pi^-1/2)
+    # Gneiting, Raftery 2007, section 4.2: z (2 Phi(z) - 1) + 2 phi(z) - pi^-1/2
     z = 0.8
     quantiles = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
     expected = z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - np.pi**-0.5

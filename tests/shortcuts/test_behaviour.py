@@ -131,7 +131,7 @@ def test_a_model_that_reads_a_spoken_score_fails():
     check = looked(Saying(reads_scores), with_scores())["mentions"]
     assert check.status == "fail"
     assert check.why.startswith("15 windows mention one")
-    assert check.figures["mae_excess"].lower > 0
+    assert check.figures["mae_change"].lower > 0
 
 
 def test_a_model_that_does_not_care_passes_although_scores_are_spoken():
@@ -142,6 +142,21 @@ def test_a_model_that_does_not_care_passes_although_scores_are_spoken():
     check = looked(Saying(deaf), with_scores())["mentions"]
     assert check.status == "pass"
     assert check.figures["moved"].value == 0
+
+
+def test_the_loss_of_a_mention_that_hurts_like_any_other_loss_passes():
+    def pieces(number):
+        said = [f"it is {number % 4 + 1}"] * 5
+        text = f"My PHQ-9 score was 14, it is {number % 4 + 1}"
+        return tiny.window(f"p{number:02d}", [*said, text], 6.0 * (number % 4 + 1))
+
+    def added(window):
+        return sum(int(each.content[-1]) for each in window.user_messages if each.content != "OK.")
+
+    check = looked(Saying(added), replace(TRIAL, test=tuple(map(pieces, range(20)))))["mentions"]
+    assert check.status == "pass"
+    assert check.figures["mae_change"].lower > 1
+    assert check.figures["mae_excess"].value == 0
 
 
 def test_a_few_spoken_scores_cannot_be_judged():

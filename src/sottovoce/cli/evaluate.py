@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.table import Table
 
 from sottovoce.cli.console import (
     EXISTING_FILE,
@@ -23,6 +21,7 @@ from sottovoce.cli.console import (
     print_json,
     stdout,
 )
+from sottovoce.cli.evaluation_tables import print_tables
 from sottovoce.errors import DataError, require
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ class _Request:
     scores: Path
     labels: Path
     people: Path | None
+    validation: Path | None
     out: Path
     instrument: str | None
     look_back: float | None
@@ -49,6 +49,7 @@ class _Request:
         """Give the command line that repeats this evaluation, with file names only."""
         parts = ["sottovoce", "evaluate", self.scores.name, self.labels.name]
         parts += ["--people", self.people.name] if self.people else []
+        parts += ["--validation", self.validation.name] if self.validation else []
         parts += ["--out", self.out.name or "."]
         parts += ["--instrument", self.instrument] if self.instrument else []
         parts += [] if self.look_back is None else ["--look-back", f"{self.look_back:g}"]
@@ -60,6 +61,7 @@ class _Request:
     epilog=example(
         "sottovoce evaluate scores.jsonl labels.jsonl --out evaluation",
         "sottovoce evaluate scores.jsonl labels.jsonl --people people.jsonl --out evaluation",
+        "sottovoce evaluate scores.jsonl labels.jsonl --validation tuning/pairs.jsonl --out test",
         "sottovoce evaluate scores.jsonl labels.jsonl --out evaluation --json | jq .metrics",
     )
 )
@@ -69,6 +71,12 @@ class _Request:
     "--people",
     type=EXISTING_FILE,
     help='Columns about people ({"user_id", ...} a line) for tables by group.',
+)
+@click.option(
+    "--validation",
+    type=EXISTING_FILE,
+    metavar="PAIRS",
+    help="pairs.jsonl of an earlier evaluation of other people: they choose a threshold.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the results."
@@ -89,7 +97,8 @@ def evaluate(as_json: bool, force: bool, **asked: Any) -> None:
 
     Each questionnaire is held against the person's latest estimate that ends before it. Abstained
     and unmatched ones are counted. In tables by group, ages stand in bands that begin at 18, 30,
-    45 and 60, other numbers in quarters; texts of more than 20 kinds are left out.
+    45 and 60, other numbers in quarters; texts of more than 20 kinds are left out, and so are
+    groups of fewer than 10 people and those from which such a group could be worked out.
 
     Writes report.html with its figures (SVG, PDF) and tables (CSV, LaTeX), evaluation.json and
     pairs.jsonl into the folder; none of them holds a word of any conversation.
@@ -106,26 +115,28 @@ def evaluate(as_json: bool, force: bool, **asked: Any) -> None:
     if as_json:
         print_json(result)
     else:
-        _print_tables(evaluation, pairing, request.out)
+        print_tables(evaluation, pairing)
+        stdout().print(f"Report: {request.out / REPORT}", markup=False, soft_wrap=True)
     next_step(shlex.join(["python", "-m", "webbrowser", str(request.out / REPORT)]))
 
 
 def _evaluated(request: _Request) -> tuple["Evaluation", "Pairing"]:
     """Read, pair and evaluate."""
-    from sottovoce.evaluation import Settings, read_people
+    from sottovoce.evaluation import Settings, read_people, read_validation
     from sottovoce.evaluation import evaluate as judge
     from sottovoce.people import people_columns
 
     pairing, used = _paired(request)
     users = [pair.estimate.user_id for pair in pairing.pairs]
     people = read_people(request.people) if request.people else {}
+    validation = read_validation(request.validation, used) if request.validation else None
     evaluation = judge(
         [pair.response.total for pair in pairing.pairs],
         [pair.estimate for pair in pairing.pairs],
         users,
         people_columns(people, users),
         instrument=used,
-        settings=Settings(seed=request.seed),
+        settings=Settings(seed=request.seed, validation=validation),
     )
     return evaluation, pairing
 
@@ -201,59 +212,3 @@ def _write(
         figures = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=2)
         (partial / FIGURES).write_text(figures + "\n", encoding="utf-8")
         write_report_folder(partial, report, (tripod_ai(report), tripod_llm(report)))
-
-
-def _print_tables(evaluation: "Evaluation", pairing: "Pairing", out: Path) -> None:
-    """Print the result: all metrics, error by severity, who is not counted."""
-    from sottovoce.evaluation.record import metric_title
-
-    console = stdout()
-    level = f"{evaluation.settings.level:.0%} interval"
-    table = _table(
-        f"{evaluation.instrument.title}: {evaluation.n_scored} scored of "
-        f"{evaluation.n_rows} pairs, {evaluation.n_people} people"
-    )
-    for name in ("Metric", "Value", level, "n"):
-        table.add_column(name, justify="left" if name == "Metric" else "right")
-    missing: dict[str, list[str]] = {}
-    for key, figure in evaluation.figures.items():
-        if figure.reason:
-            reason = figure.reason if figure.computed else f"not computed: {figure.reason}"
-            missing.setdefault(reason, []).append(key)
-        table.add_row(metric_title(key), figure.number(), figure.interval(), str(figure.n))
-    console.print(table)
-    for reason, keys in missing.items():
-        console.print(f"{', '.join(keys)}: {reason}", markup=False, soft_wrap=True)
-    if evaluation.bands:
-        console.print(_band_table(evaluation))
-    for title, reasons in (
-        ("Abstained", evaluation.abstentions),
-        ("Questionnaires without an estimate", pairing.unmatched_labels),
-        ("Estimates without a questionnaire", pairing.unmatched_scores),
-    ):
-        for reason, count in reasons.items():
-            console.print(f"{title}: {count}, {reason}", markup=False)
-    for note in evaluation.notes:
-        console.print(note, markup=False)
-    console.print(f"Report: {out / REPORT}", markup=False, soft_wrap=True)
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-def _band_table(evaluation: "Evaluation") -> Table:
-    table = _table("Error by severity band")
-    table.add_column("Band")
-    for name in ("n", "MAE", "Bias", "Coverage"):
-        table.add_column(name, justify="right")
-    for row in evaluation.bands:
-        cells = []
-        for key in ("mae", "bias", "coverage"):
-            figure = row.figures.get(key)
-            cells.append(
-                "" if figure is None else f"{figure.number()}\n{figure.interval()}".strip()
-            )
-        name = f"{row.band} ({row.lower}–{row.upper})"
-        table.add_row(name, str(row.n - row.abstained), *cells)
-    return table

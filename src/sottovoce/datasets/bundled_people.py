@@ -14,6 +14,13 @@ from sottovoce.instruments import PHQ_9
 CEILING = "noise ceiling"
 """Totals of the states that the writers of the chats were given: no reader can know more."""
 
+NOTES = {
+    ANNOTATOR: "recorded blind readings by a reasoning model of the family that wrote the chats: "
+    "far easier for it than real talk",
+    CEILING: "the state that the writer was given, against the questionnaire: no reader of the "
+    "text can know more",
+}
+
 _NOT_COLUMNS = ("user_id", "split", "occupation")
 """An occupation is a text of its own for nearly everybody, no group."""
 
@@ -48,12 +55,7 @@ def opened(path: str | Path | None = None, _instrument: str | None = None) -> Da
             ANNOTATOR: {each.user_id: each.total for each in said},
             CEILING: {user: total for user, total in state.items() if user in labelled},
         },
-        reference_notes={
-            ANNOTATOR: "recorded blind readings by a reasoning model of the family that wrote the "
-            "chats: far easier for it than real talk",
-            CEILING: "the state that the writer was given, against the questionnaire: no reader "
-            "of the text can know more",
-        },
+        reference_notes=NOTES,
         annotations={each.user_id: each for each in said},
         simulated=True,
         dated=False,

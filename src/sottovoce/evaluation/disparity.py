@@ -80,7 +80,10 @@ def _group_table(table: Table, column: Column, hidden: set[str], tests: "_Tests"
     for label in column.order:
         cell = np.array(column.cells, dtype=object) == label
         if label in hidden:
-            reason = f"suppressed: fewer than {table.settings.minimum} people, or they would show"
+            reason = (
+                f"suppressed: fewer than {table.settings.minimum} people, or a smaller group "
+                "could be worked out from it"
+            )
             figures = dict.fromkeys(of_group(table, cell), Figure.missing(reason))
             rows.append(GroupRow(label, None, None, figures))
             continue
@@ -96,7 +99,7 @@ def _suppressed(table: Table, cells: Mapping[str, Rows]) -> tuple[set[str], set[
 
     What is hidden is everybody minus what is shown: it must be of several groups and of as many
     people as a cell needs. Hiding the next smallest group is the usual remedy (Hundepool et al.
-    2012, Statistical Disclosure Control, section 5.3).
+    2012, Statistical Disclosure Control, doi:10.1002/9781118348239).
     """
     people = {label: table.people(rows) for label, rows in cells.items()}
     small = {label for label, count in people.items() if count < table.settings.minimum}

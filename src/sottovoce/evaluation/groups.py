@@ -15,6 +15,10 @@ NOT_GIVEN = "not given"
 MOST_GROUPS = 20
 """A text column with more different values than this is free text, not a grouping."""
 
+MOST_NUMBERS = 6
+"""A numeric column with more different values than this is a measure, not a code, and is cut at its
+quartiles; ours: of 120 people a seventh would be 17, whose cases alone are too few to show."""
+
 AGE_EDGES = (18, 30, 45, 60)
 """Ages at which a band begins. 60 because that is where models have been seen to fail (a voice
 model's sensitivity of .155 at 60+ against .581 overall); 18 because minors are a group apart."""
@@ -36,7 +40,7 @@ def cut_column(name: str, values: Sequence[object]) -> Column | str:
     """Cut one column into groups, or say why it cannot be a grouping.
 
     Ages fall into bands that begin at `AGE_EDGES`; another numeric column with more than
-    `MOST_GROUPS` values is cut at its quartiles; texts stay as they are.
+    `MOST_NUMBERS` values is cut at its quartiles; texts stay as they are.
 
     Parameters
     ----------
@@ -67,7 +71,7 @@ def _edges(name: str, numbers: Sequence[float]) -> tuple[float, ...]:
     """Give where groups of a numeric column begin; nothing when its values are the groups."""
     if name.lower() in AGE_NAMES:
         return AGE_EDGES
-    if len(set(numbers)) <= MOST_GROUPS:
+    if len(set(numbers)) <= MOST_NUMBERS:
         return ()
     return tuple(sorted({float(edge) for edge in np.quantile(numbers, (0.25, 0.5, 0.75))}))
 

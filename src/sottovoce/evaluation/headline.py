@@ -113,10 +113,10 @@ def missed(table: Table, rows: Rows) -> Figure:
     screening = table.instrument.screening_cut_off
     positive = table.positive(screening)
     cases = rows & table.scored & (positive != 0)
-    people, minimum = table.people(cases), table.settings.minimum
-    if people < minimum and not table.stopped(rows):
-        reason = f"{people} people at or above {screening}, at least {minimum} are needed"
-        return Figure.missing(reason, n=int(cases.sum()))
+    minimum = table.settings.minimum
+    if table.people(cases) < minimum and not table.stopped(rows):
+        # how many is a small cell, too, and is not told
+        return Figure.missing(f"fewer than {minimum} people at or above {screening}")
     return table.measure(fnr, rows, positive, table.called(screening))
 
 

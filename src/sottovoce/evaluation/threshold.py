@@ -17,7 +17,7 @@ from sottovoce.evaluation.table import Table
 from sottovoce.instruments import Instrument
 from sottovoce.metrics import Figure, npv, ppv, sensitivity, specificity, youden
 from sottovoce.metrics.auc import no_auc
-from sottovoce.metrics.columns import floats
+from sottovoce.metrics.columns import floats, problem
 
 NO_VALIDATION = "no validation people were given"
 
@@ -54,11 +54,14 @@ def check_validation(validation: Validation | None, users: Sequence[Hashable]) -
         lengths.add(len(validation.users))
     if len(lengths) > 1:
         raise DataError(
-            "the validation columns have different lengths", fix="give one total and score per row"
+            "the columns have different lengths",
+            field="validation",
+            fix="give one total and one score per row",
         )
     if both := len(set(validation.users) & set(users)):
         raise DataError(
             f"{both} of the validation people are among the people who are judged",
+            field="validation",
             fix="choose the threshold on other people",
         )
 
@@ -125,7 +128,7 @@ def _chosen(table: Table) -> _Choice:
     chosen = f"Youden's J on {len(used)} validation rows"
     total, score = (floats([pair[side] for pair in used]) for side in (0, 1))
     positive = (total >= table.instrument.screening_cut_off).astype(float)
-    reason = no_auc(positive, score) or no_auc(total, score)
+    reason = problem(total, score) or no_auc(positive, score)
     if len(used) < table.settings.minimum:
         reason = f"{len(used)} rows, at least {table.settings.minimum} are needed"
     if reason:

@@ -12,8 +12,8 @@ the intervals of all metrics then hold the truth.
 References
 ----------
 Efron, Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals).
-Hesterberg 2015, What teachers should know about the bootstrap, doi:10.1080/00031305.2015.1089789,
-section 5.3 (expanded percentile intervals).
+Hesterberg 2015, What teachers should know about the bootstrap, doi:10.1080/00031305.2015.1089789
+(expanded percentile intervals).
 Field, Welsh 2007, Bootstrapping clustered data, doi:10.1111/j.1467-9868.2007.00593.x.
 """
 

@@ -55,7 +55,7 @@ def error_slope(y_true: ArrayLike, y_pred: ArrayLike, resamples: Resamples | Non
 
     References
     ----------
-    Bland, Altman 1999, Measuring agreement in method comparison studies, section 3.2,
+    Bland, Altman 1999, Measuring agreement in method comparison studies,
     doi:10.1177/096228029900800204; against the questionnaire, not the mean of both, because the
     questionnaire is the yardstick here.
 
