@@ -14,6 +14,7 @@ from sottovoce.evaluation import Settings
 from sottovoce.progress import Advance
 from sottovoce.rereading import Changed, Floats, Reread, Subject
 from sottovoce.shortcuts.excerpts import (
+    answered_otherwise,
     beginning,
     companion_alone,
     later,
@@ -111,6 +112,7 @@ def _changes(seed: int) -> Mapping[str, Callable[[Window], Window]]:
         "user_alone": person_alone,
         "first_message": beginning,
         "shuffled": partial(shuffled, seed=seed),
+        "label": answered_otherwise,
         "user_id": renamed,
         "clock": later,
     }
