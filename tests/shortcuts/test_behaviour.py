@@ -54,14 +54,15 @@ def test_a_model_that_abstained_on_everybody_cannot_be_looked_at():
     ("key", "points"),
     [
         ("user_id", lambda window: own(window) + len(window.user_id)),
+        ("label", lambda window: 0.5 * own(window) + 0.5 * window.total),
         ("clock", lambda window: own(window) + window.messages[0].timestamp.hour),
     ],
 )
-def test_a_model_that_looks_at_the_name_or_the_clock_fails(key, points):
+def test_a_model_that_looks_at_the_name_the_answer_or_the_clock_fails(key, points):
     checks = looked(Saying(points))
     assert checks[key].status == "fail"
-    others = {"user_id", "clock"} - {key}
-    assert [checks[each].status for each in others] == ["pass"]
+    others = {"user_id", "label", "clock"} - {key}
+    assert [checks[each].status for each in others] == ["pass", "pass"]
 
 
 def test_a_model_that_says_something_else_each_time_fails():
@@ -202,3 +203,26 @@ def test_what_cannot_be_moved_in_time_is_a_warning():
     last = replace(TRIAL.test[0], end=TRIAL.test[0].end.replace(year=9999))
     check = looked(WordScorer(TRIAL.training), replace(TRIAL, test=(last,)))["clock"]
     assert check.why == "could not be looked at: no window could be changed so"
+
+
+def test_a_model_that_says_the_same_of_everybody_has_nothing_to_compare():
+    def cut(window):
+        return 9 + (len(window.user_messages) < 6) * own(window)
+
+    checks = looked(Saying(cut))
+    for key in ("first_message", "length"):
+        assert checks[key].why == "could not be looked at: the estimates are all the same"
+
+
+def test_a_model_that_needs_more_than_a_first_message_passes():
+    check = looked(Saying(lambda window: own(window) * (len(window.user_messages) > 1)))
+    assert check["first_message"].status == "pass"
+    assert "the same of everybody" in check["first_message"].why
+
+
+def test_people_who_all_write_as_much_have_no_length_to_follow():
+    def total(window):
+        return window.label.total
+
+    trial = Trial(PHQ_9, tuple(tiny.window(f"p{n}", ["one two"] * 6, float(n)) for n in range(12)))
+    assert looked(Saying(total), trial)["length"].why == "everybody wrote as many words"

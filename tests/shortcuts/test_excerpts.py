@@ -8,6 +8,7 @@ from sottovoce.cohort import Window
 from sottovoce.shortcuts.excerpts import (
     LATER,
     NOD,
+    answered_otherwise,
     beginning,
     companion_alone,
     companion_as_person,
@@ -117,6 +118,14 @@ def test_another_name_and_another_time_leave_the_words():
     gaps = {a.timestamp - b.timestamp for a, b in zip(moved.messages, WINDOW.messages, strict=True)}
     assert gaps == {LATER}
     assert (moved.end - WINDOW.end, moved.label.completed_at - WINDOW.end) == (LATER, LATER)
+
+
+def test_another_answer_leaves_the_words():
+    other = answered_otherwise(WINDOW)
+    assert (other.total, other.label.items) == (15, None)
+    assert replace(other, label=None) == replace(WINDOW, label=None)
+    bare = replace(WINDOW, label=None)
+    assert answered_otherwise(bare) == bare
 
 
 def test_what_ends_with_the_calendar_is_not_moved():

@@ -57,15 +57,15 @@ def _first_message(read: Readings) -> Check:
     key, pair = "first_message", read.pairs["first_message"]
     if read.nobody(key):
         return verdict(key, "pass", "nothing follows anybody's first message")
-    if pair.abstained == len(pair.rows):
-        return verdict(key, "pass", "the model abstains on a first message alone")
     left = pair.scored
-    moved, worse = left.moved(read.settings), left.mae_change(read.settings)
+    if not len(left.rows) or constant(left.after):
+        why = "of a first message alone the model says nothing, or the same of everybody"
+        return verdict(key, "pass", why)
+    if constant(left.before):
+        return unseen(key, "the estimates are all the same")
     alike = pearson(left.before, left.after, left.resamples(read.settings))
+    moved, worse = left.moved(read.settings), left.mae_change(read.settings)
     figures = {"r_whole": alike, "moved": moved, "mae_change": worse}
-    if left.rows.size and constant(left.after):
-        why = f"of a first message it says the same of everybody: moved {moved.text()} points"
-        return verdict(key, "pass", why, {"moved": moved, "mae_change": worse})
     if reason := unclear(alike):
         return unseen(key, reason, figures)
     why = f"r with estimates of the whole {alike.text()}, moved {moved.text()} points"
@@ -145,6 +145,8 @@ def _length(read: Readings) -> Check:
         level=read.settings.level,
     )
     length, totals, points = log_words(windows), subject.trial.totals[rows], subject.points(rows)
+    if constant(length):
+        return verdict(key, "pass", "everybody wrote as many words")
     plain = pearson(length, points, drawn)
     turned = length * (-1 if (plain.value or 0) < 0 else 1)
     own, theirs = pearson(turned, points, drawn), pearson(turned, totals, drawn)
@@ -179,6 +181,7 @@ CHECKS: Mapping[str, Callable[[Readings], Check]] = {
     "shuffled": _shuffled,
     "mentions": _mentions,
     "length": _length,
+    "label": partial(_unmoved, "label", "what was answered"),
     "user_id": partial(_unmoved, "user_id", "who the person is called"),
     "clock": partial(_unmoved, "clock", "when it was said"),
 }

@@ -11,6 +11,7 @@ from itertools import cycle
 
 from sottovoce.cohort import Window
 from sottovoce.conversations import Message, Role
+from sottovoce.instruments import instrument
 from sottovoce.leakage import find_leaks, without_leaks
 
 NOD = "OK."
@@ -100,6 +101,16 @@ def without_as_much(window: Window, seed: int) -> Window:
     drawn = random.Random(f"{seed} control {window.user_id}")  # noqa: S311 - as above
     gone = set(map(id, drawn.sample(others, min(lost, len(others)))))
     return replace(window, messages=tuple(e for e in window.messages if id(e) not in gone))
+
+
+def answered_otherwise(window: Window) -> Window:
+    """Turn the label round: what was the lowest total is the highest."""
+    label = window.label
+    if label is None or label.total is None:
+        return window
+    used = instrument(label.instrument)
+    turned = used.minimum + used.maximum - label.total
+    return replace(window, label=replace(label, total=turned, items=None))
 
 
 def renamed(window: Window) -> Window:

@@ -52,6 +52,7 @@ TITLES = {
     "shuffled": "Messages in another order",
     "mentions": "Without any mention of a questionnaire or score",
     "length": "Estimates and length",
+    "label": "Another answer to the questionnaire, the same chats",
     "user_id": "Another name for the same person",
     "clock": "The same chats at another time",
 }
