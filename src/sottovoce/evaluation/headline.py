@@ -108,15 +108,15 @@ def of_group(table: Table, rows: Rows) -> dict[str, Figure]:
 def missed(table: Table, rows: Rows) -> Figure:
     """Give the false-negative rate at the screening cut-off on some rows.
 
-    A person on whom the model abstained is not counted as missed: abstentions have a column.
+    A person on whom the model abstained is not counted as missed: abstentions have a column. How
+    many cases there are is not told where they are too few: that is a small cell, too.
     """
     screening = table.instrument.screening_cut_off
     positive = table.positive(screening)
     cases = rows & table.scored & (positive != 0)
-    people, minimum = table.people(cases), table.settings.minimum
-    if people < minimum and not table.stopped(rows):
-        reason = f"{people} people at or above {screening}, at least {minimum} are needed"
-        return Figure.missing(reason, n=int(cases.sum()))
+    minimum = table.settings.minimum
+    if table.people(cases) < minimum and not table.stopped(rows):
+        return Figure.missing(f"fewer than {minimum} people at or above {screening}")
     return table.measure(fnr, rows, positive, table.called(screening))
 
 
