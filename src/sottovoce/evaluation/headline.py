@@ -108,7 +108,8 @@ def of_group(table: Table, rows: Rows) -> dict[str, Figure]:
 def missed(table: Table, rows: Rows) -> Figure:
     """Give the false-negative rate at the screening cut-off on some rows.
 
-    A person on whom the model abstained is not counted as missed: abstentions have a column.
+    A person on whom the model abstained is not counted as missed: abstentions have a column. How
+    many cases there are is not told where they are too few: that is a small cell, too.
     """
     screening = table.instrument.screening_cut_off
     positive = table.positive(screening)
