@@ -168,7 +168,7 @@ def test_a_list_that_cannot_be_read_removes_nothing(content, tmp_path):
 
 
 @pytest.mark.usefixtures("quick_figures")
-def test_a_failure_leaves_the_old_report_and_nothing_half_written(report, tmp_path, monkeypatch):
+def test_a_failure_leaves_the_old_report_and_nothing_half_written(tmp_path, monkeypatch):
     write_report_folder(tmp_path, small())
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
 
@@ -177,6 +177,6 @@ def test_a_failure_leaves_the_old_report_and_nothing_half_written(report, tmp_pa
 
     monkeypatch.setattr("sottovoce.report.folder.as_latex", full_disk)
     with pytest.raises(OSError):  # noqa: PT011 - any
-        write_report_folder(tmp_path, report)
+        write_report_folder(tmp_path, small(41))
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
     assert not list(tmp_path.glob(".partial*"))
