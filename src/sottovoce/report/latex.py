@@ -44,6 +44,7 @@ SPECIAL = {
     "≤": r"$\leq$",
     "×": r"$\times$",
     "²": r"\textsuperscript{2}",
+    "√": r"$\surd$",
     "…": r"\ldots{}",
     "\u00a0": "~",
 }
