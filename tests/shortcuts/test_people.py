@@ -28,7 +28,13 @@ def first(change):
 
 def test_people_who_are_apart_pass_everything():
     checks = looked()
-    assert list(checks) == ["time_order", "people_overlap", "near_duplicates", "annotator_exposure"]
+    assert list(checks) == [
+        "time_order",
+        "data_mentions",
+        "people_overlap",
+        "near_duplicates",
+        "annotator_exposure",
+    ]
     assert {each.status for each in checks.values()} == {"pass"}
 
 
@@ -56,6 +62,19 @@ def test_an_earlier_questionnaire_inside_a_window_is_a_warning():
     earlier = replace(earlier, messages=moved, label=label)
     check = looked(replace(TRIAL, test=(*TRIAL.test, earlier)))["time_order"]
     assert (check.status, check.figures["earlier_totals"].value) == ("warn", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("my PHQ-9 score was 14", "fail"), ("that PHQ-9 again", "warn")]
+)
+def test_windows_that_mention_a_questionnaire_are_told_and_scores_fail(text, status):
+    def mentioning(window):
+        last = window.messages[-2]
+        return replace(window, messages=(*window.messages[:-2], replace(last, content=text)))
+
+    check = looked(first(mentioning))["data_mentions"]
+    assert (check.status, check.figures["windows"].value) == (status, 1)
+    assert check.why.startswith("1 of 12 test windows still mention one")
 
 
 def test_test_people_who_were_learnt_from_fail():

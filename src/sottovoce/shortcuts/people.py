@@ -9,8 +9,9 @@ from collections.abc import Collection, Sequence
 from sottovoce.cohort import Window
 from sottovoce.duplicates import ALIKE, highest_likeness
 from sottovoce.evaluation import Check
+from sottovoce.leakage import find_leaks
 from sottovoce.metrics import Figure
-from sottovoce.shortcuts.verdict import unseen, verdict
+from sottovoce.shortcuts.verdict import FEW_SPOKEN, unseen, verdict
 from sottovoce.trial import Trial
 
 Windows = Sequence[Window]
@@ -22,6 +23,7 @@ def look_at_people(
     """Check that what is tested lies apart, in time and in people, from what was learnt from."""
     return [
         _time_order(trial),
+        _mentions(trial),
         _overlap(trial, learnt_from),
         _near_duplicates(trial, learnt_from),
         _exposure(trial, annotated),
@@ -65,6 +67,19 @@ def _with_an_earlier_total(test: Windows, windows: Windows) -> int:
         )
         for window in test
     )
+
+
+def _mentions(trial: Trial) -> Check:
+    key, n = "data_mentions", len(trial.test)
+    kinds = [{leak.kind for leak in find_leaks(window.messages)} for window in trial.test]
+    spoken, held = sum("spoken_score" in each for each in kinds), sum(map(bool, kinds))
+    figures = {"windows": Figure(float(held), n=n), "spoken_scores": Figure(float(spoken), n=n)}
+    if not held:
+        return verdict(key, "pass", f"none of {n} test windows mentions one", figures)
+    why = f"{held} of {n} test windows still mention one, {spoken} with a score"
+    if spoken > FEW_SPOKEN * n:
+        return verdict(key, "fail", f"{why}: what is to be estimated is told", figures)
+    return verdict(key, "warn", why, figures)
 
 
 def _overlap(trial: Trial, learnt_from: Windows | None) -> Check:
