@@ -10,12 +10,22 @@ from sottovoce.conversations import conversation_record, write_json_lines
 from sottovoce.errors import DataError
 from sottovoce.evaluation import Settings
 from sottovoce.instruments import PHQ_9
-from sottovoce.robustness import TITLES, Disturbing, disturb, read_paraphrases
+from sottovoce.robustness import (
+    PARAPHRASES,
+    TITLES,
+    USUAL,
+    Disturbing,
+    disturb,
+    read_paraphrases,
+)
 from sottovoce.trial import Trial
 
 WINDOWS = tiny.labelled_windows(60)
 TRIAL = Trial(PHQ_9, tuple(WINDOWS[:30]), tuple(WINDOWS[30:]))
 FEW = Settings(resamples=200)
+
+
+EVERY = tuple(key for key in TITLES if key != PARAPHRASES)
 
 
 def disturbed(trial=TRIAL, disturbing=None, scorer=None, **options):
@@ -31,7 +41,7 @@ def test_every_disturbance_has_a_row_with_its_figures():
     scorer = WordScorer(TRIAL.training)
     found, rows = disturbed(
         scorer=scorer,
-        disturbing=Disturbing(sample=12),
+        disturbing=Disturbing(sample=12, ways=EVERY),
         advance=lambda done, total, figures=None: told.append((done, total)),
     )
     assert list(rows) == list(TITLES)
@@ -44,8 +54,18 @@ def test_every_disturbance_has_a_row_with_its_figures():
     json.dumps(found.as_dict(), allow_nan=False)
 
 
+def test_only_the_ways_that_are_asked_for_are_tried():
+    assert list(disturbed()[1]) == [*USUAL, PARAPHRASES]
+    assert list(disturbed(disturbing=Disturbing(ways=("newer_half",)))[1]) == [
+        "newer_half",
+        PARAPHRASES,
+    ]
+    with pytest.raises(DataError, match="a disturbance is unknown; use typos, lower_case"):
+        disturbed(disturbing=Disturbing(ways=("louder",)))
+
+
 def test_a_reader_of_small_letters_does_not_move_with_the_case():
-    _, rows = disturbed()
+    _, rows = disturbed(disturbing=Disturbing(ways=EVERY))
     for key in ("lower_case", "upper_case"):
         assert rows[key].n > 0
         assert rows[key].figures["moved"].value == 0
@@ -74,8 +94,12 @@ def test_half_a_history_that_is_too_little_is_abstained_and_counted():
 
 def test_given_passages_are_what_is_inserted():
     scorer = WordScorer(TRIAL.training)
-    _, quiet = disturbed(scorer=scorer, disturbing=Disturbing(passages=("qwxz",)))
-    _, loud = disturbed(scorer=scorer, disturbing=Disturbing(passages=(tiny.SAYINGS[0],)))
+    _, quiet = disturbed(
+        scorer=scorer, disturbing=Disturbing(passages=("qwxz",), ways=("passages",))
+    )
+    _, loud = disturbed(
+        scorer=scorer, disturbing=Disturbing(passages=(tiny.SAYINGS[0],), ways=("passages",))
+    )
     assert quiet["passages"].figures["change"].value == pytest.approx(0, abs=0.01)
     assert loud["passages"].figures["change"].lower > 0
 

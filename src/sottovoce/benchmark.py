@@ -48,7 +48,7 @@ from sottovoce.report import (
     write_report_folder,
 )
 from sottovoce.report.checklists import tripod_ai, tripod_llm
-from sottovoce.robustness import Disturbing, disturb
+from sottovoce.robustness import USUAL, Disturbing, disturb
 from sottovoce.scorer import Scorer
 from sottovoce.shortcuts import Background, examine
 from sottovoce.trial import Trial
@@ -76,6 +76,8 @@ class Asked:
         Baselines, by key of `ladder.RUNGS`.
     sample
         People who are read again in each changed form; 0 leaves out whatever reads again.
+    disturbances
+        Ways to disturb texts, by key of `robustness.TITLES`.
     paraphrases
         Person to the same chats in other words.
     references
@@ -92,6 +94,7 @@ class Asked:
     pedigree: Pedigree
     rungs: Sequence[str] = DEFAULT_RUNGS
     sample: int = 0
+    disturbances: Sequence[str] = USUAL
     paraphrases: Mapping[str, Sequence[Conversation]] = field(default_factory=dict)
     references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -332,7 +335,7 @@ def _reread(
             trial, asked.scorer, estimates, background, settings=asked.settings, advance=advance
         )
     suite = replace(suite, notes=(*suite.notes, asked.pedigree.note))
-    disturbing = Disturbing(asked.sample, seed, asked.paraphrases)
+    disturbing = Disturbing(asked.sample, seed, asked.paraphrases, ways=tuple(asked.disturbances))
     with stage("Disturbing texts") as advance:
         robustness = disturb(
             trial, asked.scorer, estimates, disturbing, settings=asked.settings, advance=advance

@@ -25,6 +25,7 @@ from sottovoce.disturbances import (
     without_emoji,
     without_punctuation,
 )
+from sottovoce.errors import DataError
 from sottovoce.estimates import Estimate
 from sottovoce.evaluation import Robustness, Settings, Shift
 from sottovoce.evaluation.record import DEFAULT
@@ -45,6 +46,10 @@ TITLES = {
     "newer_half": "The newer half of the history",
     PARAPHRASES: "Said in other words",
 }
+USUAL = ("typos", "emoji", "older_half")
+"""What is tried unless somebody asks for more: what people do most. Each further way takes about a
+reading a person, capitals two."""
+
 NOBODY = {
     "emoji": "nobody among the people who were drawn sent an emoji",
     PARAPHRASES: "no paraphrases were given",
@@ -66,12 +71,15 @@ class Disturbing:
         Person to the same chats in other words (`read_paraphrases`); everybody in it is re-read.
     passages
         Sentences that the person also says.
+    ways
+        Keys of `TITLES`; paraphrases are read wherever they are given.
     """
 
     sample: int = 20
     seed: int = 0
     paraphrases: Mapping[str, Sequence[Conversation]] = field(default_factory=dict, hash=False)
     passages: tuple[str, ...] = PASSAGES
+    ways: tuple[str, ...] = USUAL
 
 
 def read_paraphrases(path: str | Path) -> dict[str, list[Conversation]]:
@@ -119,17 +127,26 @@ def disturb(
     Robustness
         Intervals are over the people who were re-read. A window that is too little after a change
         is abstained, as it would be in use.
+
+    Raises
+    ------
+    DataError
+        If a way is unknown.
     """
     asked = disturbing or Disturbing()
+    ways = _disturbances(asked)
+    if not set(asked.ways) <= set(ways):
+        raise DataError("a disturbance is unknown", field="ways", fix=f"use {', '.join(ways)}")
     subject = Subject(trial, scorer, tuple(estimates))
     rows = subject.drawn(asked.sample, asked.seed)
     changes = {
         key: _changed(trial.test, rows, change, scorer.rules)
-        for key, change in _disturbances(asked).items()
+        for key, change in ways.items()
+        if key in asked.ways
     }
     changes[PARAPHRASES] = _paraphrased(trial.test, subject.scored, asked, scorer.rules)
     reread = subject.reread(changes, advance)
-    shifts = [_shift(key, reread[key], trial, settings) for key in TITLES]
+    shifts = [_shift(key, reread[key], trial, settings) for key in TITLES if key in reread]
     notes = (
         f"{len(rows)} people were drawn over all severities and re-read in each way; only their "
         "own messages were disturbed.",

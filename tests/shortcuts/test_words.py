@@ -86,7 +86,7 @@ def test_windows_without_a_companion_have_no_such_shortcut():
 
 
 def test_a_reader_that_knows_the_test_people_is_caught_by_dealt_out_labels(monkeypatch):
-    def cheating(_training, windows, _trial):
+    def cheating(_training, windows, *_rest):
         return np.array([each.total for each in windows])
 
     monkeypatch.setattr(words, "_read", cheating)
