@@ -60,7 +60,9 @@ def tfidf_scores(
     totals = np.array([window.total for window in training])
     folds = assign_folds([window.user_id for window in training], N_FOLDS, seed, totals)
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    ridge = RidgeCV(np.array(penalties), cv=PredefinedSplit(folds), scoring="neg_mean_absolute_error")
+    ridge = RidgeCV(
+        np.array(penalties), cv=PredefinedSplit(folds), scoring="neg_mean_absolute_error"
+    )
     ridge.fit(words.fit_transform([user_text(window) for window in training]), totals)
     scores: Scores = ridge.predict(words.transform([user_text(window) for window in windows]))
     return np.clip(scores, instrument.minimum, instrument.maximum)

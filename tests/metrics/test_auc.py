@@ -82,7 +82,7 @@ def test_four_cases_have_a_value_but_no_interval():
     positive = [True] * 4 + [False] * 30
     figure = auc(positive, [3.0] * 10 + [2.0] * 24, resample_people(range(34)))
     assert figure.value == pytest.approx(0.9)
-    assert figure.reason == "no interval: 4 in the smaller class, 5 are needed"
+    assert figure.reason == "no interval: fewer than 5 in the smaller class"
 
 
 def test_classes_wholly_apart_have_no_interval_of_no_width():

@@ -148,14 +148,14 @@ def test_a_score_that_ranks_nobody_is_at_chance():
 @pytest.mark.parametrize(
     ("case", "score", "person", "reason"),
     [
-        ([True] * 4 + [False] * 30, [1, 0] * 17, None, "4 in the smaller class, 5 are needed"),
+        ([True] * 4 + [False] * 30, [1, 0] * 17, None, "fewer than 5 in the smaller class"),
         ([False] * 20 + [True] * 20, range(40), None, "the classes are wholly apart"),
         ([True, False] * 10, list(range(20)), [1, 2, 3] * 6 + [1, 2], "too few people (3, at"),
         (
             [False] * 20 + [True] * 20,
             [1, 2] * 20,
             [*range(20), *([99] * 20)],
-            "1 in the smaller class",
+            "fewer than 5 in the smaller class",
         ),
     ],
 )

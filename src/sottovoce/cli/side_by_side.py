@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 TITLES = {"mae": "MAE", "rmse": "RMSE", "r": "r"}
 
+LONG_NAME = 17
+"""Letters of a predictor's name beside which four figures with intervals fit into 100 columns."""
+
 
 def print_comparison(comparison: "Comparison") -> None:
     """Print every predictor with intervals, and the paired differences to the reference."""
@@ -24,9 +27,9 @@ def print_comparison(comparison: "Comparison") -> None:
     console.print(_differences_table(comparison))
 
 
-def valued(figure: "Figure", *, sign: bool = False) -> str:
+def valued(figure: "Figure", *, sign: bool = False, between: str = " ") -> str:
     """Write a figure with its interval in one cell; a dash where there is none."""
-    return f"{figure.number(sign=sign)} {figure.interval(sign=sign)}".strip()
+    return f"{figure.number(sign=sign)}{between}{figure.interval(sign=sign)}".strip()
 
 
 def _scores_table(comparison: "Comparison") -> Table:
@@ -35,8 +38,10 @@ def _scores_table(comparison: "Comparison") -> Table:
     keys = list(comparison.rows[0].figures)
     for key in keys:
         table.add_column(TITLES.get(key) or f"AUC ≥{key.removeprefix('auc_')}")
+    longest = max(len(row.name) for row in comparison.rows)
+    between = " " if longest <= LONG_NAME else "\n"
     for row in comparison.rows:
-        cells = [valued(row.figures[key]) for key in keys]
+        cells = [valued(row.figures[key], between=between) for key in keys]
         table.add_row(row.name, *cells, style="bold" if row.name == comparison.reference else "")
     return table
 

@@ -66,7 +66,7 @@ def no_auc(cases: Floats, ranks: Floats) -> str | None:
 def no_interval(smaller: int, area: float) -> str | None:
     """Say why an AUC has no interval, with so many of the smaller class, or None when it may."""
     if smaller < LEAST_OF_A_CLASS:
-        return f"no interval: {smaller} in the smaller class, {LEAST_OF_A_CLASS} are needed"
+        return f"no interval: fewer than {LEAST_OF_A_CLASS} in the smaller class"
     if area in (0.0, 1.0):
         return "no interval: the classes are wholly apart"
     return None
