@@ -6,10 +6,11 @@ import json
 import shutil
 
 import pytest
-from tests import recipes
+from tests import corpora, recipes
 
 from sottovoce.conversations import read_json_lines, write_json_lines
 from sottovoce.estimates import read_scores
+from sottovoce.train import train
 
 pytestmark = pytest.mark.usefixtures("quick_figures", "quick_reading")
 
@@ -113,6 +114,59 @@ def test_data_are_exported_as_canonical_files(run, study, tmp_path):
     assert names >= {"chats.jsonl", "labels.jsonl", "people.jsonl"}
     again = run("benchmark", "folder", study, "--export", tmp_path / "canonical")
     assert (again.exit_code, "exists already" in again.stderr) == (1, True)
+
+
+def test_a_model_of_another_questionnaire_is_refused(run, tmp_path):
+    corpus = corpora.daic_woz(tmp_path / "daic")
+    refused = run("benchmark", "daic-woz", corpus, "--out", tmp_path / "out")
+    assert refused.exit_code == 1
+    assert "the model estimates PHQ-9 and the data hold PHQ-8" in refused.stderr
+    assert "train a model with instrument: phq-8" in refused.stderr
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_model_for_phq_8_is_judged_on_interviews_of_the_corpus_form(run, tiny_qwen, tmp_path):
+    corpus, out = corpora.daic_woz(tmp_path / "daic"), tmp_path / "out"
+    recipes.write_people(tmp_path)
+    labels = [row for _, row in read_json_lines(tmp_path / "labels.jsonl")]
+    for row in labels:
+        row.update(instrument="phq-8", total=min(row["total"], 24), items=None)
+    write_json_lines(tmp_path / "labels.jsonl", labels)
+    recipe = recipes.write_recipe(tmp_path, tiny_qwen, instrument="phq-8")
+    model = train(recipe, tmp_path / "run").folder
+    outcome = run(
+        *("benchmark", "daic-woz", corpus, "--model", model, "--out", out),
+        *("--rung", "mean", "--sample", 0, "--json"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    found = json.loads(outcome.stdout)
+    assert found["evaluation"]["instrument"] == "phq-8"
+    assert found["left_out"]["sessions that the corpus excludes"] == 1
+    assert found["evaluation"]["metrics"]["mae"]["value"] is None  # two people are too few
+    assert {each.user_id for each in read_scores(out / "scores.jsonl")} == {"300", "409"}
+
+
+def test_dep_wor_is_tested_in_folds(run, tmp_path):
+    people = [(str(n % 2), str(20 + n), str(n % 28)) for n in range(40)]
+    path = corpora.dep_wor(tmp_path, *people)
+    outcome = run(
+        *("benchmark", "dep-wor", path, "--out", tmp_path / "out", "--rung", "mean"),
+        *("--sample", 0),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "baselines learn from 5 folds of the test people" in outcome.stdout
+    assert corpora.SAID not in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_self_ratings_are_set_beside_estimates_where_there_is_no_questionnaire(run, tmp_path):
+    people = [f"Female,{30 + n},Yes,{n % 9},{n % 7},{n % 8},{n % 5}" for n in range(12)]
+    path, out = corpora.covid_worry(tmp_path, *people), tmp_path / "out"
+    outcome = run("benchmark", "covid-worry", path, "--out", out)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "Self-ratings are no depression scale" in outcome.stdout
+    assert {each.name for each in out.iterdir()} == {"benchmark.json", "scores.jsonl"}
+    rows = json.loads((out / "benchmark.json").read_text("utf-8"))["rows"]
+    assert {row["rating"] for row in rows} == {"sadness", "anxiety"}
 
 
 @pytest.mark.parametrize(
