@@ -1,16 +1,17 @@
 """The form that all model cards share: front matter, opening, limits, tables.
 
-Owns the Markdown in Hugging Face form and text that stays in its place. Does not know what a card
+Owns the Markdown in Hugging Face form. Does not know what a card
 is of (`model_card`, `evaluation_card`).
 """
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from sottovoce.report.markdown import plain
 
 _CARD = """---
 {matter}---
@@ -62,9 +63,3 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = [[plain(cell) for cell in row] for row in (head, *rows)]
     lines.insert(1, ["---"] * len(head))
     return [f"| {' | '.join(cells)} |" for cells in lines]
-
-
-def plain(text: str) -> str:
-    """Write text so that it stays on its line and in its cell of Markdown, and is no markup."""
-    shown = html.escape(" ".join(text.split()), quote=False)
-    return "".join(f"\\{each}" if each in "\\|`*_[]#" else each for each in shown)

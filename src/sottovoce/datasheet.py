@@ -5,10 +5,10 @@ Owns the form. Does not know the questions nor the answers (`report.checklists`)
 
 from pathlib import Path
 
-from sottovoce.card import plain
 from sottovoce.datasets import Dataset
 from sottovoce.report import Report
 from sottovoce.report.checklists import datasheet
+from sottovoce.report.markdown import plain
 
 OPEN = "*Open: for those who hold the data.*"
 

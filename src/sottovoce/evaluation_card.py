@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sottovoce.card import UNTESTED, Card, front_matter, plain, table, write_card
+from sottovoce.card import UNTESTED, Card, front_matter, table, write_card
 from sottovoce.datasets import Dataset
 from sottovoce.evaluation import Evaluation, Robustness, Suite
 from sottovoce.evaluation.record import auc_key, metric_title
 from sottovoce.metrics import Figure
 from sottovoce.report import Report
+from sottovoce.report.markdown import plain
 
 _PURPOSE = """## Intended use
 By people who are trained to judge it, beside a questionnaire and a conversation: to follow groups
