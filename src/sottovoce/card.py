@@ -1,7 +1,7 @@
 """The form that all model cards share: front matter, opening, limits, tables.
 
-Owns the Markdown in Hugging Face form. Does not know what a card
-is of (`model_card`, `evaluation_card`).
+Owns the Markdown in Hugging Face form. Does not know what a card is of (`model_card`,
+`evaluation_card`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -8,10 +8,8 @@ Its sessions 300 to 492 are those of DAIC-WOZ: a model that was trained on eithe
 the other's training and development parts.
 """
 
-import math
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 from sottovoce.conversations import Conversation, Message, QuestionnaireResponse, located
@@ -19,9 +17,10 @@ from sottovoce.datasets.daic_woz import FILLED_IN, START, genders
 from sottovoce.datasets.dataset import Dataset, Part, Source
 from sottovoce.datasets.places import corpus_folder, needed
 from sottovoce.datasets.tables import cell
-from sottovoce.errors import DataError, describe
+from sottovoce.errors import DataError
 from sottovoce.instruments import PHQ_8
 from sottovoce.readers import ReadOptions, read
+from sottovoce.readers.clock import seconds_into
 from sottovoce.readers.rows import read_rows
 
 FILES: dict[Part, str] = {
@@ -113,22 +112,8 @@ def _interviews(folder: Path) -> Iterator[Conversation]:
 def _messages(file: Path) -> Iterator[Message]:
     for line, row in read_rows(file, delimiter=","):
         try:
-            text, at = cell(row, "Text"), _seconds(cell(row, "Start_Time"))
+            text, at = cell(row, "Text"), seconds_into(cell(row, "Start_Time"), "Start_Time")
         except DataError as error:
             raise located(error, file, line) from None
         if text.strip():
             yield Message("user", text, START + at)
-
-
-def _seconds(written: str) -> timedelta:
-    try:
-        seconds = float(written)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < timedelta(days=1).total_seconds():
-        raise DataError(
-            f"it is {describe(written)}",
-            field="Start_Time",
-            fix="give seconds from the start of the session, within a day",
-        )
-    return timedelta(seconds=seconds)

@@ -163,3 +163,24 @@ def _from_unix(seconds: float) -> datetime:
     if seconds < EARLIEST_UNIX:
         raise DataError("the number is not a unix time in seconds", fix=_TIME_FIX)
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def seconds_into(cell: str, field: str) -> timedelta:
+    """Read how far into a session something was said.
+
+    Raises
+    ------
+    DataError
+        If it is not a number of seconds within a day.
+    """
+    try:
+        seconds = float(cell)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < timedelta(days=1).total_seconds():
+        raise DataError(
+            f"it is {describe(cell)}",
+            field=field,
+            fix="give seconds from the start of the session, within a day",
+        )
+    return timedelta(seconds=seconds)

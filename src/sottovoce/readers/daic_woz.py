@@ -11,16 +11,16 @@ is when the PHQ-8 was filled in. To predict the label from the interview, `start
 must lie after the interview and within the look-back. Streams: memory holds one interview.
 """
 
-import math
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from sottovoce.conversations import Conversation, QuestionnaireResponse, located
-from sottovoce.errors import DataError, describe
+from sottovoce.errors import DataError
 from sottovoce.instruments import PHQ_8
 from sottovoce.readers.answers import Answers, points, response, total_points
+from sottovoce.readers.clock import seconds_into
 from sottovoce.readers.options import ReadOptions, Tally
 from sottovoce.readers.rows import read_rows, require_columns
 from sottovoce.readers.turns import Names, Session, identifier
@@ -136,7 +136,7 @@ def _interview(file: Path, start: datetime, session: Session) -> Conversation | 
     for line, row in read_rows(file, delimiter="\t", quoted=False):
         require_columns(row, [(name, name) for name in COLUMNS if name != "stop_time"], file)
         try:
-            offset = _seconds(row["start_time"])
+            offset = seconds_into(row["start_time"], "start_time")
             if _MARKER.fullmatch(row["value"].strip()):
                 session.tally.left_out["markers of the recording"] += 1
                 continue
@@ -153,20 +153,6 @@ def _interview(file: Path, start: datetime, session: Session) -> Conversation | 
             turns.append(turn)
     participant = named["participant"]
     return session.conversation(participant, participant, turns)
-
-
-def _seconds(cell: str) -> timedelta:
-    try:
-        seconds = float(cell)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < timedelta(days=1).total_seconds():
-        raise DataError(
-            f"it is {describe(cell)}",
-            field="start_time",
-            fix="give seconds from the start of the session, within a day",
-        )
-    return timedelta(seconds=seconds)
 
 
 def _said(row: dict[str, str], tally: Tally) -> str:
