@@ -17,7 +17,7 @@ from sottovoce.cli.console import (
     EXISTING_FILE,
     example,
     force_option,
-    free_path,
+    free_report_folder,
     json_option,
     next_step,
     print_json,
@@ -25,7 +25,7 @@ from sottovoce.cli.console import (
     stdout,
 )
 from sottovoce.cli.side_by_side import print_comparison, valued
-from sottovoce.errors import DataError, require
+from sottovoce.errors import DataError
 
 if TYPE_CHECKING:
     from sottovoce.benchmark import Asked, Benchmark, RatedBenchmark
@@ -161,11 +161,7 @@ def benchmark(as_json: bool, force: bool, export: Path | None, **asked: Any) -> 
     if export is not None:
         _export(dataset, export)
         return
-    for module in ("matplotlib", "jinja2"):
-        require(module, what="the report", extra="report")
-    if request.out.is_file():
-        raise DataError("this is a file", path=request.out, fix="name a folder")
-    free_path(request.out, force=force)
+    free_report_folder(request.out, force=force)
     if dataset.labels:
         _judge(dataset, request, as_json=as_json)
     else:

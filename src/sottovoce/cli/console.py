@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sottovoce.errors import DataError, SottovoceError
+from sottovoce.errors import DataError, SottovoceError, require
 from sottovoce.parallel import World
 from sottovoce.progress import Advance, Course, Figures
 
@@ -74,6 +74,23 @@ def free_path(path: Path, *, force: bool) -> Path:
             f"its folder cannot be made ({reason})", path=path, fix="name another output"
         ) from None
     return path
+
+
+def free_report_folder(folder: Path, *, force: bool) -> Path:
+    """Give the folder for a report, if one can be drawn and its place is free (`free_path`).
+
+    Raises
+    ------
+    MissingExtraError
+        If what draws the report is not installed.
+    DataError
+        If something stands there, or it is a file.
+    """
+    for module in ("matplotlib", "jinja2"):
+        require(module, what="the report", extra="report")
+    if folder.is_file():
+        raise DataError("this is a file", path=folder, fix="name a folder")
+    return free_path(folder, force=force)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import click
 from sottovoce.cli.console import (
     example,
     force_option,
-    free_path,
+    free_report_folder,
     json_option,
     next_step,
     print_json,
@@ -37,7 +37,7 @@ def demo(out: Path, force: bool, as_json: bool) -> None:
     The people are simulated: 120 who had no part in training, their chats read by the small
     estimator that comes with the package, held against the questionnaires they filled in.
     """
-    free_path(out, force=force)
+    free_report_folder(out, force=force)
     from sottovoce.demo import run_demo
 
     result = run_demo(out, progress_bar)

@@ -15,14 +15,14 @@ from sottovoce.cli.console import (
     EXISTING_FILE,
     example,
     force_option,
-    free_path,
+    free_report_folder,
     json_option,
     next_step,
     print_json,
     stdout,
 )
 from sottovoce.cli.evaluation_tables import print_tables
-from sottovoce.errors import DataError, require
+from sottovoce.errors import DataError
 
 if TYPE_CHECKING:
     from sottovoce.evaluation import Evaluation, Pairing
@@ -104,11 +104,7 @@ def evaluate(as_json: bool, force: bool, **asked: Any) -> None:
     pairs.jsonl into the folder; none of them holds a word of any conversation.
     """
     request = _Request(**asked)
-    for module in ("matplotlib", "jinja2"):
-        require(module, what="the report", extra="report")
-    if request.out.is_file():
-        raise DataError("this is a file", path=request.out, fix="name a folder")
-    free_path(request.out, force=force)
+    free_report_folder(request.out, force=force)
     evaluation, pairing = _evaluated(request)
     result = _record(request, evaluation, pairing)
     _write(request, evaluation, pairing, result)
