@@ -5,7 +5,6 @@ what the folder holds. Does not know any data set (`datasets`), metric (`evaluat
 (`report`); trains nothing but baselines.
 """
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -51,7 +50,8 @@ from sottovoce.report.checklists import tripod_ai, tripod_llm
 from sottovoce.robustness import USUAL, Disturbing, disturb
 from sottovoce.scorer import Scorer
 from sottovoce.shortcuts import Background, examine
-from sottovoce.trial import Trial
+from sottovoce.train import write_json
+from sottovoce.trial import Scores, Trial
 
 FIGURES, SCORES = "benchmark.json", "scores.jsonl"
 CARD, DATASHEET = "MODEL_CARD.md", "DATASHEET.md"
@@ -207,7 +207,7 @@ def _write(out: Path, result: Benchmark, report: Report, estimates: Sequence[Est
     checklists = (tripod_ai(report, dataset), tripod_llm(report, dataset))
     with replacing(out) as partial:
         write_json_lines(partial / SCORES, map(estimate_record, estimates))
-        _write_json(partial / FIGURES, result.as_dict())
+        write_json(partial / FIGURES, result.as_dict())
         write_report_folder(partial, report, checklists)
         write_evaluation_card(partial / CARD, report, dataset)
         write_datasheet(partial / DATASHEET, dataset, report)
@@ -242,7 +242,7 @@ def run_rated(
     found = RatedBenchmark(dataset, scorer.model_id, correlate(dataset.ratings, scores, settings))
     with replacing(out) as partial:
         write_json_lines(partial / SCORES, map(estimate_record, estimates))
-        _write_json(partial / FIGURES, found.as_dict())
+        write_json(partial / FIGURES, found.as_dict())
     return found
 
 
@@ -271,24 +271,30 @@ def _judged(
 
 def predictions_of(scorer: Scorer, explained: Sequence[Explained]) -> Predictions:
     """Give estimates with their whole predictive distributions, as `evaluate` reads them."""
-    nothing = np.full(len(scorer.distribution.residuals), np.nan)
-    samples = []
-    curves: dict[float, tuple[list[float], list[float]]] = {each: ([], []) for each in CURVE}
-    for each in explained:
-        score, distribution = each.estimate.score, each.distribution
-        if score is None or distribution is None:
-            samples.append(nothing)
-        else:
-            samples.append(score + distribution.residuals)
-        for nominal, (lower, upper) in curves.items():
-            bounds = (np.nan, np.nan)
-            if score is not None and distribution is not None:
-                low, high = distribution.interval([score], nominal, scorer.instrument)
-                bounds = (float(low[0]), float(high[0]))
-            lower.append(bounds[0])
-            upper.append(bounds[1])
+    outcomes = [_outcomes(scorer, each) for each in explained]
+    curves = {}
+    for nominal in CURVE:
+        lower, upper = np.array([_interval(scorer, each, nominal) for each in explained]).T
+        curves[nominal] = lower, upper
     read = Predictions.of([each.estimate for each in explained], curves)
-    return replace(read, samples=np.array(samples))
+    return replace(read, samples=np.array(outcomes))
+
+
+def _outcomes(scorer: Scorer, explained: Explained) -> Scores:
+    """Give the totals to expect, shape (m,), all as likely; NaN for an abstention."""
+    score, distribution = explained.estimate.score, explained.distribution
+    if score is None or distribution is None:
+        return np.full(len(scorer.distribution.residuals), np.nan)
+    return score + distribution.residuals
+
+
+def _interval(scorer: Scorer, explained: Explained, coverage: float) -> tuple[float, float]:
+    """Give the interval at a coverage; NaN for an abstention."""
+    score, distribution = explained.estimate.score, explained.distribution
+    if score is None or distribution is None:
+        return np.nan, np.nan
+    lower, upper = distribution.interval([score], coverage, scorer.instrument)
+    return float(lower[0]), float(upper[0])
 
 
 def _validation(trial: Trial, asked: Asked, stage: Stage) -> Validation | None:
@@ -341,8 +347,3 @@ def _reread(
             trial, asked.scorer, estimates, disturbing, settings=asked.settings, advance=advance
         )
     return suite, robustness
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    path.write_text(text + "\n", "utf-8")
