@@ -51,3 +51,10 @@ def test_the_recorded_annotator_and_the_states_cover_the_test_people():
     test = bundled.users("test")
     assert test <= bundled.annotator_totals().keys()
     assert test <= bundled.state_totals().keys()
+
+
+def test_a_file_is_no_folder_for_a_report_even_by_force(run, tmp_path):
+    (tmp_path / "demo").write_text("mine", "utf-8")
+    refused = run("demo", "--out", tmp_path / "demo", "--force")
+    assert (refused.exit_code, "this is a file" in refused.stderr) == (1, True)
+    assert (tmp_path / "demo").read_text("utf-8") == "mine"
