@@ -16,7 +16,7 @@ from sottovoce.backbones import load_backbone
 from sottovoce.errors import DataError, ModelError, ProcessError
 from sottovoce.finetune import finetune
 from sottovoce.instruments import PHQ_9
-from sottovoce.parallel import new_mesh, processes
+from sottovoce.parallel import leave, new_mesh, processes
 from sottovoce.progress import silent
 from sottovoce.settings import LoraSettings
 
@@ -139,3 +139,4 @@ def assert_refusing(here, folder) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), Path(sys.argv[2]))
+    leave(0)

@@ -71,11 +71,23 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a known error is one sentence on stderr and exit code 1."""
+    status = _run()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from sottovoce.parallel import leave
+
+        leave(status)
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Give the exit code of the command that is asked for."""
     try:
         cli()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except SottovoceError as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    return 0
