@@ -1,0 +1,135 @@
+"""The database: its engine, transactions, and bringing the schema up to date.
+
+Owns how a connection is made and that no value ever stands in an error of it. Does not know what
+is asked (`gate` and the modules behind it).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from sottovoce.errors import ServiceError
+
+CONNECTIONS = 10
+"""Connections that one process keeps. Ours: PostgreSQL allows 100 by default, so that some
+processes fit; with two cores 10 are more than can work at once."""
+
+WAIT_SECONDS = 10.0
+"""How long a request waits for a connection before it is told to come back; ours."""
+
+MIGRATING = 0x50_54_54_4F
+"""Number of the advisory lock under which one process migrates; any number, the same for all."""
+
+
+class Database:
+    """A PostgreSQL database.
+
+    Parameters
+    ----------
+    url
+        Of the server and database; psycopg 3 is used, whatever the scheme says.
+    connections
+        How many are kept at most.
+    """
+
+    def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
+        self.url = make_url(url).set(drivername="postgresql+psycopg")
+        self.engine: Engine = create_engine(
+            self.url,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=WAIT_SECONDS,
+            hide_parameters=True,
+            connect_args={"connect_timeout": int(WAIT_SECONDS), "application_name": "sottovoce"},
+        )
+
+    @property
+    def conninfo(self) -> str:
+        """The address as libpq takes it, with the password."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection whose work is committed in the end, or undone by an error."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self.engine.dispose()
+
+    def check(self) -> None:
+        """Ask the server anything.
+
+        Raises
+        ------
+        ServiceError
+            If there is no answer.
+        """
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except OperationalError:
+            raise ServiceError(
+                "the database does not answer; look whether it runs and what its address is "
+                "(SOTTOVOCE_DATABASE_URL)"
+            ) from None
+
+    def revision(self) -> str | None:
+        """Give the step that the schema stands at; None where there is none."""
+        from alembic.migration import MigrationContext
+
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def migrate(self, to: str = "head") -> None:
+        """Bring the schema forward; of several processes one does it, the others wait.
+
+        Raises
+        ------
+        ServiceError
+            If the database does not answer, is of a newer version than this program, or a step
+            fails; nothing of a step that fails is kept.
+        """
+        from alembic import command
+        from alembic.util import CommandError
+
+        self.check()
+        known = newest_revision()
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MIGRATING})
+                command.upgrade(_configuration(connection), to)
+        except CommandError:
+            raise ServiceError(
+                f"the database's schema is not one that this version knows (it knows {known}); "
+                "install the version that made it, or a newer one"
+            ) from None
+        except SQLAlchemyError as error:
+            raise ServiceError(
+                f"the schema could not be brought forward ({type(error).__name__}); nothing was "
+                "changed: look into the database's log"
+            ) from None
+
+
+def newest_revision() -> str:
+    """Give the newest step that this version knows."""
+    from alembic.script import ScriptDirectory
+
+    newest = ScriptDirectory.from_config(_configuration(None)).get_current_head()
+    assert newest is not None
+    return newest
+
+
+def _configuration(connection: Connection | None):  # type: ignore[no-untyped-def]
+    from alembic.config import Config
+
+    folder = Path(__file__).parent / "migrations"
+    configuration = Config()
+    configuration.set_main_option("script_location", str(folder).replace("%", "%%"))
+    configuration.attributes["connection"] = connection
+    return configuration

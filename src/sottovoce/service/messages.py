@@ -1,0 +1,191 @@
+"""Messages in the database: each once, sealed, in the order in which they were said.
+
+Owns their rows, and that storing one asks for the person to be scored, in the same transaction.
+Does not know who may store or read them (`gate`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from sottovoce.conversations import Message, Role, format_time
+from sottovoce.service.gate import Case
+from sottovoce.service.people import changed
+from sottovoce.service.refusals import Conflict
+from sottovoce.service.tables import messages
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as an app sends it.
+
+    Parameters
+    ----------
+    message_id, conversation_id
+        The app's own.
+    role, content
+        Who said what.
+    sent_at
+        When, by the app's clock.
+    """
+
+    message_id: str
+    conversation_id: str
+    role: Role
+    content: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch.
+
+    Parameters
+    ----------
+    new, known
+        Messages that were stored now, and those that were there already, the same.
+    ahead
+        New messages whose time lay ahead of the service's clock; they count as said when they came.
+    """
+
+    new: int
+    known: int
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message as it is kept.
+
+    Parameters
+    ----------
+    said
+        As it was sent.
+    at
+        When it counts as said: when it was sent, but never after it came.
+    """
+
+    said: Said
+    at: datetime
+
+    @property
+    def message(self) -> Message:
+        """The message as windows are cut from."""
+        return Message(self.said.role, self.said.content, self.at)
+
+
+def add(case: Case, batch: Sequence[Said], delay: timedelta) -> Stored:
+    """Store a batch, all or nothing, and ask for the person to be scored.
+
+    Parameters
+    ----------
+    case
+        Of the action `messages.add`.
+    batch
+        In any order; may hold what was stored before, or the same twice.
+    delay
+        How long the scoring waits for more.
+
+    Raises
+    ------
+    Conflict
+        If an id was used before for something else.
+    """
+    unique = {case.index.of(case.person, "message", each.message_id): each for each in batch}
+    if any(unique[case.index.of(case.person, "message", e.message_id)] != e for e in batch):
+        raise Conflict("two messages of the batch share an id; give every message one of its own")
+    rows = [
+        {
+            "person_id": case.person,
+            "digest": digest,
+            "at": min(said.sent_at, case.at),
+            "revision": case.revision + 1,
+            "received_at": case.at,
+            "sealed": case.key.seal(_record(said), _place(digest)),
+        }
+        for digest, said in unique.items()
+    ]
+    added = insert(messages).on_conflict_do_nothing().returning(messages.c.digest)
+    new = set(case.connection.execute(added, rows).scalars()) if rows else set()
+    _check_known(case, {digest: said for digest, said in unique.items() if digest not in new})
+    if new:
+        changed(case, to_score=True)
+        later = func.sottovoce_later("score", case.person, case.at + delay)
+        case.connection.execute(select(later))
+    ahead = sum(unique[digest].sent_at > case.at for digest in new)
+    return Stored(len(new), len(unique) - len(new), ahead)
+
+
+def since(case: Case, moment: datetime | None = None) -> Iterator[Kept]:
+    """Give the messages said from a moment on, all by default, in the order of time."""
+    asked = select(messages).where(messages.c.person_id == case.person)
+    if moment is not None:
+        asked = asked.where(messages.c.at >= moment)
+    for row in case.connection.execute(asked.order_by(messages.c.at, messages.c.digest)):
+        yield _kept(case, row)
+
+
+def page(
+    case: Case, after: tuple[datetime, bytes] | None, limit: int
+) -> tuple[list[Kept], tuple[datetime, bytes] | None]:
+    """Give the next messages in the order of time, and where to go on; None at the end."""
+    asked = select(messages).where(messages.c.person_id == case.person)
+    if after is not None:
+        at, digest = after
+        later = (messages.c.at > at) | ((messages.c.at == at) & (messages.c.digest > digest))
+        asked = asked.where(later)
+    asked = asked.order_by(messages.c.at, messages.c.digest).limit(limit + 1)
+    rows = case.connection.execute(asked).all()
+    shown = rows[:limit]
+    more = (shown[-1].at, bytes(shown[-1].digest)) if len(rows) > limit else None
+    return [_kept(case, row) for row in shown], more
+
+
+def newest(case: Case) -> datetime | None:
+    """Give when the newest message was said; None where there is none."""
+    asked = select(func.max(messages.c.at)).where(messages.c.person_id == case.person)
+    return case.connection.execute(asked).scalar()
+
+
+def count(case: Case) -> int:
+    """Count a person's messages."""
+    asked = select(func.count()).select_from(messages).where(messages.c.person_id == case.person)
+    return int(case.connection.execute(asked).scalar_one())
+
+
+def _check_known(case: Case, known: dict[bytes, Said]) -> None:
+    if not known:
+        return
+    asked = select(messages).where(
+        messages.c.person_id == case.person, messages.c.digest.in_(known)
+    )
+    for row in case.connection.execute(asked):
+        if _kept(case, row).said != known[bytes(row.digest)]:
+            raise Conflict(
+                "a message of the batch has the id of another one that is stored already; "
+                "give it an id of its own"
+            )
+
+
+def _record(said: Said) -> dict[str, str]:
+    return {
+        "id": said.message_id,
+        "conversation": said.conversation_id,
+        "role": said.role,
+        "content": said.content,
+        "sent_at": format_time(said.sent_at),
+    }
+
+
+def _kept(case: Case, row: Row[tuple[object, ...]]) -> Kept:
+    found = case.key.unseal(row.sealed, _place(bytes(row.digest)))
+    sent = datetime.fromisoformat(found["sent_at"])
+    said = Said(found["id"], found["conversation"], found["role"], found["content"], sent)
+    return Kept(said, row.at)
+
+
+def _place(digest: bytes) -> str:
+    return f"messages:{digest.hex()}"

@@ -1,0 +1,1 @@
+"""One module a step. Owns nothing else."""

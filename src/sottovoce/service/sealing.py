@@ -1,0 +1,115 @@
+"""Envelope encryption: every person has a key, and what is told of them is sealed by it.
+
+Owns the form of a sealed value, the person's key and the keyed digests by which ids are found
+again. Does not know tables. When a person's key is gone nobody can read what it sealed: in tables,
+in the write-ahead log, in copies.
+
+References
+----------
+NIST SP 800-38D: AES-256-GCM with random 96-bit nonces, good for 2^32 messages under one key, far
+more than a person writes; RFC 2104: HMAC.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sottovoce.errors import ServiceError
+from sottovoce.service.masterkeys import KEY_BYTES, NONCE_BYTES, KeyKeeper
+
+FORM = b"\x01"
+"""First byte of a sealed value: which form it has, so that another can come."""
+
+DIGEST_BYTES = 16
+"""Of an id's keyed digest. 128 bits: among 10^9 ids two share one with a chance of 10^-21."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonKey:
+    """The key of one person, unwrapped; never shown.
+
+    Parameters
+    ----------
+    person
+        Whose; what it sealed cannot be moved to another.
+    key
+        32 bytes.
+    """
+
+    person: UUID
+    key: bytes
+
+    def seal(self, value: Any, place: str) -> bytes:
+        """Seal a JSON value for one place: table and row.
+
+        Parameters
+        ----------
+        value
+            What `json` writes.
+        place
+            Where it lies; the same has to be said to open it.
+        """
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return FORM + nonce + AESGCM(self.key).encrypt(nonce, text.encode(), self._bound(place))
+
+    def unseal(self, sealed: bytes, place: str) -> Any:
+        """Open a sealed value.
+
+        Raises
+        ------
+        ServiceError
+            If it was changed, moved, or sealed by another key.
+        """
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        try:
+            if not sealed.startswith(FORM):
+                raise InvalidTag
+            return json.loads(AESGCM(self.key).decrypt(nonce, rest, self._bound(place)))
+        except (InvalidTag, ValueError):
+            raise ServiceError(
+                "a sealed value was changed, moved or sealed by another key; restore a backup"
+            ) from None
+
+    def _bound(self, place: str) -> bytes:
+        return self.person.bytes + place.encode()
+
+
+class Index:
+    """Finds ids again without keeping them: a keyed digest in place of each.
+
+    Parameters
+    ----------
+    key
+        32 bytes, the same for the whole database.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def person(self, external: str) -> bytes:
+        """Digest of the id by which an app knows a person."""
+        return self._digest(b"person", external)
+
+    def of(self, person: UUID, kind: str, external: str) -> bytes:
+        """Digest of an id that an app gave to something of one person."""
+        return self._digest(person.bytes + kind.encode(), external)
+
+    def _digest(self, scope: bytes, text: str) -> bytes:
+        said = len(scope).to_bytes(2, "big") + scope + text.encode()
+        return hmac.new(self._key, said, hashlib.sha256).digest()[:DIGEST_BYTES]
+
+
+def new_key(keeper: KeyKeeper, context: bytes) -> tuple[bytes, bytes]:
+    """Make a random key; give it and its wrapped form."""
+    key = secrets.token_bytes(KEY_BYTES)
+    return key, keeper.wrap(key, context)
