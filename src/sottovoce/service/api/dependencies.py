@@ -1,0 +1,80 @@
+"""What routes are given: the service's parts, and who calls.
+
+Owns authentication: an API key or a bearer token becomes a principal, or 401. Does not know what
+a principal may do (`gate`).
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from sottovoce.service.accounts import PREFIX, by_secret, by_subject
+from sottovoce.service.api.problems import Problem
+from sottovoce.service.api.rates import Rates
+from sottovoce.service.gate import Gate
+from sottovoce.service.oidc import Tokens, Unauthenticated
+from sottovoce.service.principals import Principal
+from sottovoce.service.settings import ServiceSettings
+from sottovoce.service.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that routes use.
+
+    Parameters
+    ----------
+    settings, gate, metrics, rates
+        Of this process.
+    tokens
+        Reads bearer tokens; None where none are believed.
+    webhook_key
+        Seals nothing of people: it wraps the secrets of webhooks.
+    """
+
+    settings: ServiceSettings
+    gate: Gate = field(repr=False)
+    metrics: Metrics
+    rates: Rates
+    tokens: Tokens | None = None
+
+
+def parts(request: Request) -> Parts:
+    """Give the parts of the app that answers."""
+    found = request.app.state.parts
+    assert isinstance(found, Parts)
+    return found
+
+
+WithParts = Annotated[Parts, Depends(parts)]
+
+
+def caller(request: Request, has: WithParts) -> Principal:
+    """Find out who calls.
+
+    Raises
+    ------
+    Problem
+        401 without a valid key or token, always in the same words; 429 for too many requests.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret:
+        raise Problem("unauthenticated")
+    who = _principal(has, secret.strip())
+    if who is None:
+        raise Problem("unauthenticated")
+    return who
+
+
+WithCaller = Annotated[Principal, Depends(caller)]
+
+
+def _principal(has: Parts, secret: str) -> Principal | None:
+    if secret.startswith(PREFIX) or has.tokens is None:
+        return by_secret(has.gate.database, secret, has.gate.clock())
+    try:
+        identity = has.tokens.identify(secret)
+    except Unauthenticated:
+        return None
+    return by_subject(has.gate.database, identity.subject, identity.role)
