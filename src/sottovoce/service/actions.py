@@ -72,7 +72,7 @@ ACTIONS = _table(
     Action("score.read", _roles("service"), "monitoring"),
     Action("score.store", _roles("service"), "monitoring", writes=True),
     Action("score.purge", _roles("service"), writes=True),
-    Action("webhooks.deliver", _roles("service")),
+    Action("events.read", _APP),
     Action("accounts.manage", _ADMIN, reach="none"),
     Action("caseload.manage", _ADMIN),
     Action("audit.read", _ADMIN, reach="none"),

@@ -86,6 +86,14 @@ class Database:
         with self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
+    def require_newest(self) -> None:
+        """Raise ServiceError unless the schema is the one that this program knows."""
+        self.check()
+        if self.revision() != newest_revision():
+            raise ServiceError(
+                "the database's schema is not this version's; run: sottovoce serve --migrate"
+            )
+
     def migrate(self, to: str = "head") -> None:
         """Bring the schema forward; of several processes one does it, the others wait.
 

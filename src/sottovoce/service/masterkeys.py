@@ -121,6 +121,42 @@ class MasterKeys:
             ) from None
 
 
+class KeyFile:
+    """Master keys in a file, read again whenever it changes: a rotation needs no restart.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._changed, self._keys = path, -1, MasterKeys({})
+        self._newest()
+
+    @property
+    def current(self) -> str:
+        """Name of the file's first key."""
+        return self._newest().current
+
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        """Wrap by the file's first key."""
+        return self._newest().wrap(key, context)
+
+    def unwrap(self, key_id: str, wrapped: bytes, context: bytes) -> bytes:
+        """Unwrap by the named key of the file."""
+        return self._newest().unwrap(key_id, wrapped, context)
+
+    def _newest(self) -> MasterKeys:
+        try:
+            changed = self._path.stat().st_mtime_ns
+        except OSError:
+            changed = -1  # reading says what is wrong
+        if changed != self._changed:
+            self._keys, self._changed = read_master_keys(self._path), changed
+        return self._keys
+
+
 def new_master_keys() -> MasterKeys:
     """Make a random master key."""
     return MasterKeys({_name({}): secrets.token_bytes(KEY_BYTES)})
@@ -217,7 +253,7 @@ def open_keeper(settings: ServiceSettings) -> KeyKeeper:
     assert path is not None
     if settings.master_key_file is None and not path.exists():
         write_master_keys(path, new_master_keys())
-    return read_master_keys(path)
+    return KeyFile(path)
 
 
 def _hook(name: str) -> KeyKeeper:

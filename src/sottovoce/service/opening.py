@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sottovoce.service.database import Database
 from sottovoce.service.gate import Clock, Gate, now
 from sottovoce.service.masterkeys import KeyKeeper
-from sottovoce.service.sealing import Index, new_key
+from sottovoce.service.sealing import Index, new_key, wrapped_by
 from sottovoce.service.tables import endpoints, people, secrets
 
 REWRAPPED_AT_ONCE = 500
@@ -37,8 +37,8 @@ def database_key(database: Database, keeper: KeyKeeper, name: str) -> bytes:
     with database.transaction() as connection:
         found = connection.execute(asked).one_or_none()
         if found is None:
-            _, wrapped = new_key(keeper, name.encode())
-            row = {"name": name, "key_id": keeper.current, "wrapped": wrapped}
+            _, key_id, wrapped = new_key(keeper, name.encode())
+            row = {"name": name, "key_id": key_id, "wrapped": wrapped}
             connection.execute(insert(secrets).values(**row).on_conflict_do_nothing())
             found = connection.execute(asked).one()
     return keeper.unwrap(found.key_id, found.wrapped, name.encode())
@@ -88,6 +88,7 @@ def _rewrap_row(connection: Connection, keeper: KeyKeeper, place: _Wrapped, row:
     name, key_id, wrapped = row
     context = name.encode() if isinstance(name, str) else name.bytes
     key = keeper.unwrap(key_id, wrapped, context)
-    change = {"key_id": keeper.current, place.column: keeper.wrap(key, context)}
+    key_id, again = wrapped_by(keeper, key, context)
+    change = {"key_id": key_id, place.column: again}
     same = place.table.c[place.name] == name
     connection.execute(update(place.table).where(same).values(**change))

@@ -59,11 +59,11 @@ def register(gate: Gate, who: Principal, external_id: str) -> tuple[Person, bool
         known = connection.execute(select(people.c.id).where(people.c.digest == digest)).scalar()
         person = known or UUID(bytes=secrets.token_bytes(16), version=4)
         if known is None:
-            key, wrapped = new_key(gate.keeper, person.bytes)
+            key, key_id, wrapped = new_key(gate.keeper, person.bytes)
             row = {
                 "id": person,
                 "digest": digest,
-                "key_id": gate.keeper.current,
+                "key_id": key_id,
                 "wrapped_key": wrapped,
                 "sealed": PersonKey(person, key).seal(external_id, "people"),
                 "created_at": at,

@@ -109,7 +109,18 @@ class Index:
         return hmac.new(self._key, said, hashlib.sha256).digest()[:DIGEST_BYTES]
 
 
-def new_key(keeper: KeyKeeper, context: bytes) -> tuple[bytes, bytes]:
-    """Make a random key; give it and its wrapped form."""
+def new_key(keeper: KeyKeeper, context: bytes) -> tuple[bytes, str, bytes]:
+    """Make a random key; give it, the name of the master key that wraps it, and its wrapped form."""
     key = secrets.token_bytes(KEY_BYTES)
-    return key, keeper.wrap(key, context)
+    return key, *wrapped_by(keeper, key, context)
+
+
+def wrapped_by(keeper: KeyKeeper, key: bytes, context: bytes) -> tuple[str, bytes]:
+    """Wrap a key; give the name of the master key that did it, and the wrapped form.
+
+    A rotation may come between asking for the name and wrapping: then it is done again.
+    """
+    while True:
+        name, wrapped = keeper.current, keeper.wrap(key, context)
+        if keeper.current == name:
+            return name, wrapped

@@ -8,10 +8,13 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sottovoce.errors import ServiceError
+
+Network = IPv4Network | IPv6Network
 
 PREFIX = "SOTTOVOCE_"
 ROLE_CLAIM = "sottovoce_role"
@@ -69,8 +72,10 @@ class ServiceSettings:
         Of one API key in one process, and of one address that shows none.
     allowed_hosts
         Host headers that are answered; None answers all, as on loopback.
-    private_webhooks
-        Whether webhooks may go to private addresses and unencrypted, for tests and inner networks.
+    webhook_networks
+        Networks besides the public internet that webhooks may go to, such as 10.1.0.0/16.
+    deidentifier
+        What de-identifies research exports: presidio, or patterns, which find less.
     patient_system
         URI of the system that a person's id belongs to, in FHIR exports.
     oidc
@@ -91,7 +96,8 @@ class ServiceSettings:
     body_limit: int = 2**20
     requests_per_minute: int = 6000
     allowed_hosts: tuple[str, ...] | None = None
-    private_webhooks: bool = False
+    webhook_networks: tuple[Network, ...] = ()
+    deidentifier: Literal["presidio", "patterns"] = "presidio"
     patient_system: str = "urn:sottovoce:person"
     oidc: Oidc | None = None
 
@@ -148,6 +154,9 @@ def _mistakes(said: ServiceSettings) -> list[str | None]:
         _positive("SOTTOVOCE_BODY_LIMIT", said.body_limit),
         _positive("SOTTOVOCE_REQUESTS_PER_MINUTE", said.requests_per_minute),
         _no_postgresql(said.database_url),
+        "SOTTOVOCE_DEIDENTIFIER is neither presidio nor patterns"
+        if said.deidentifier not in ("presidio", "patterns")
+        else None,
     ]
 
 
@@ -189,6 +198,13 @@ def _names(raw: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in raw.split(",") if each.strip())
 
 
+def _networks(raw: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(each) for each in _names(raw))
+    except ValueError:
+        raise ValueError("is no list of networks such as 10.1.0.0/16") from None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "database_url": str,
     "data_dir": Path,
@@ -204,7 +220,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "body_limit": _whole,
     "requests_per_minute": _whole,
     "allowed_hosts": _names,
-    "private_webhooks": _flag,
+    "webhook_networks": _networks,
+    "deidentifier": str,
     "patient_system": str,
 }
 

@@ -9,14 +9,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from sottovoce.deidentify import Deidentifier, open_deidentifier
 from sottovoce.service.accounts import PREFIX, by_secret, by_subject
 from sottovoce.service.api.problems import Problem
-from sottovoce.service.api.rates import Rates
 from sottovoce.service.gate import Gate
 from sottovoce.service.oidc import Tokens, Unauthenticated
 from sottovoce.service.principals import Principal
 from sottovoce.service.settings import ServiceSettings
-from sottovoce.service.telemetry import Metrics
+from sottovoce.service.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +25,21 @@ class Parts:
 
     Parameters
     ----------
-    settings, gate, metrics, rates
+    settings, gate, telemetry
         Of this process.
     tokens
         Reads bearer tokens; None where none are believed.
-    webhook_key
-        Seals nothing of people: it wraps the secrets of webhooks.
     """
 
     settings: ServiceSettings
     gate: Gate = field(repr=False)
-    metrics: Metrics
-    rates: Rates
+    telemetry: Telemetry
     tokens: Tokens | None = None
+
+
+    def deidentifier(self) -> Deidentifier:
+        """Give what de-identifies one research export; its key is gone with it."""
+        return open_deidentifier(self.settings.deidentifier)
 
 
 def parts(request: Request) -> Parts:
@@ -56,7 +58,7 @@ def caller(request: Request, has: WithParts) -> Principal:
     Raises
     ------
     Problem
-        401 without a valid key or token, always in the same words; 429 for too many requests.
+        401 without a valid key or token, always in the same words.
     """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret:

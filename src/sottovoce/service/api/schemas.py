@@ -18,6 +18,7 @@ from sottovoce.estimates import Estimate
 from sottovoce.instruments import instrument
 from sottovoce.service.accounts import Account, ApiKey
 from sottovoce.service.estimates import Made
+from sottovoce.service.jobs import Dead
 from sottovoce.service.ledger import Line
 from sottovoce.service.messages import Kept, Said
 from sottovoce.service.people import Person
@@ -432,6 +433,16 @@ class WebhooksOut(Out):
     webhooks: list[WebhookOut]
 
 
+class EventOut(Out):
+    """What a webhook told of."""
+
+    id: UUID
+    type: str
+    at: datetime
+    person: str
+    subject: UUID | None = Field(description="Of an estimate.created: the estimate.")
+
+
 class AuditEntryOut(Out):
     """One entry of the audit log; people are numbers that lead nowhere outside."""
 
@@ -460,12 +471,21 @@ class DeadJobOut(Out):
     task: str
     attempts: int
     failed_at: datetime | None
+    failure: str | None = Field(description="Name of the exception's type.")
+
+    @classmethod
+    def of(cls, job: Dead) -> "DeadJobOut":
+        """Say it of a dead letter."""
+        return cls(
+            id=job.id, task=job.task, attempts=job.attempts, failed_at=job.at, failure=job.failure
+        )
 
 
 class JobsOut(Out):
     """What waits, and what failed."""
 
     waiting: dict[str, int]
+    running: dict[str, int]
     oldest_seconds: float
     dead: list[DeadJobOut]
 

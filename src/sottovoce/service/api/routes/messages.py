@@ -1,0 +1,57 @@
+"""Messages: in as they are written, out to who treats the person. Owns these routes."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+
+from sottovoce.service import messages as stored
+from sottovoce.service.api import cursors
+from sottovoce.service.api.dependencies import WithCaller, WithParts
+from sottovoce.service.api.problems import responses
+from sottovoce.service.api.routes.people import ABOUT_ONE
+from sottovoce.service.api.schemas import (
+    PAGE,
+    Cursor,
+    Limit,
+    MessageOut,
+    MessagesIn,
+    MessagesOut,
+    PersonId,
+    StoredOut,
+)
+
+WITH_CONSENT = ABOUT_ONE | responses("forbidden", "consent-missing")
+
+router = APIRouter(prefix="/v1/people/{person_id}/messages", tags=["messages"])
+
+
+@router.post("", responses=WITH_CONSENT | responses("conflict", "too-large"))
+def add_messages(
+    person_id: PersonId, body: MessagesIn, has: WithParts, who: WithCaller
+) -> StoredOut:
+    """Store a batch of messages, all or nothing, and ask for a new estimate.
+
+    In any order. What is answered with 200 is kept, once, however often it is sent: a client that
+    hears nothing sends it again.
+    """
+    said = [each.said() for each in body.messages]
+    with has.gate.open(who, "messages.add", person_id) as case:
+        done = stored.add(case, said, timedelta(seconds=has.settings.score_delay))
+    has.telemetry.messages.inc(done.new)
+    return StoredOut(new=done.new, known=done.known, ahead=done.ahead)
+
+
+@router.get("", responses=WITH_CONSENT)
+def read_messages(
+    person_id: PersonId,
+    has: WithParts,
+    who: WithCaller,
+    cursor: Cursor = None,
+    limit: Limit = PAGE,
+) -> MessagesOut:
+    """Read messages in the order of time: for clinicians, of people on their caseload."""
+    after = cursors.after_message(cursor)
+    with has.gate.open(who, "messages.read", person_id) as case:
+        found, more = stored.page(case, after, limit)
+    following = None if more is None else cursors.message_cursor(*more)
+    return MessagesOut(messages=[MessageOut.of(each) for each in found], next=following)

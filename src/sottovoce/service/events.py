@@ -1,0 +1,176 @@
+"""Events and their deliveries: what webhooks are told, kept in the transaction of what happened.
+
+Owns the outbox. Does not know how a delivery is signed and sent (`webhooks`) nor when (`jobs`).
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, insert, select, text, update
+
+from sottovoce.service.database import Database
+from sottovoce.service.gate import Case, Gate
+from sottovoce.service.masterkeys import KeyKeeper
+from sottovoce.service.refusals import NotFound
+from sottovoce.service.sealing import wrapped_by
+from sottovoce.service.tables import deliveries, endpoints, events
+
+EventType = Literal["estimate.created", "consent.withdrawn"]
+
+_DEFER = text(
+    """
+    SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
+        'deliver', 'deliver', 0, NULL, :lock, CAST(:arguments AS jsonb), NULL
+    )::procrastinate_job_to_defer_v1])
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where events go."""
+
+    id: UUID
+    url: str
+    events: tuple[str, ...]
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Parameters
+    ----------
+    id
+        The same however often it is told.
+    type, at
+        What, and when.
+    person
+        Row of the person it is about.
+    subject
+        Which of the service's own records it is about; None for the person as such.
+    """
+
+    id: UUID
+    type: str
+    at: datetime
+    person: UUID
+    subject: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way to an endpoint: where it goes, and what signs it."""
+
+    event: Event
+    url: str
+    secret: str
+
+
+def emit(case: Case, kind: EventType, subject: UUID | None = None) -> None:
+    """Tell every endpoint that asked for it, when this transaction is committed."""
+    asked = select(endpoints.c.id).where(
+        endpoints.c.disabled_at.is_(None), endpoints.c.events.contains([kind])
+    )
+    found = case.connection.execute(asked).scalars().all()
+    if not found:
+        return
+    event = uuid4()
+    row = {"id": event, "type": kind, "person_id": case.person, "subject_id": subject}
+    case.connection.execute(insert(events).values(**row, at=case.at))
+    for endpoint in found:
+        sent = {"event_id": event, "endpoint_id": endpoint, "attempts": 0, "outcome": "pending"}
+        case.connection.execute(insert(deliveries).values(**sent))
+        arguments = json.dumps({"event": str(event), "endpoint": str(endpoint)})
+        lock = f"deliver:{event}:{endpoint}"
+        case.connection.execute(_DEFER, {"lock": lock, "arguments": arguments})
+
+
+def find(database: Database, event: UUID) -> Event | None:
+    """Give an event; None where there is none, or the person was erased."""
+    with database.engine.connect() as connection:
+        found = connection.execute(select(events).where(events.c.id == event)).one_or_none()
+    return None if found is None else _event(found)
+
+
+def delivery(gate: Gate, event: UUID, endpoint: UUID) -> Delivery | None:
+    """Give a delivery that is still to be made; None where person or endpoint are gone."""
+    asked = (
+        select(
+            events,
+            endpoints.c.url,
+            endpoints.c.key_id,
+            endpoints.c.wrapped_secret,
+        )
+        .join(deliveries, deliveries.c.event_id == events.c.id)
+        .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
+        .where(
+            events.c.id == event,
+            endpoints.c.id == endpoint,
+            endpoints.c.disabled_at.is_(None),
+            deliveries.c.outcome != "delivered",
+        )
+    )
+    with gate.database.engine.connect() as connection:
+        found = connection.execute(asked).one_or_none()
+    if found is None:
+        return None
+    secret = gate.keeper.unwrap(found.key_id, found.wrapped_secret, endpoint.bytes).decode()
+    return Delivery(_event(found), found.url, secret)
+
+
+def delivered(
+    connection: Connection, event: UUID, endpoint: UUID, outcome: str, at: datetime
+) -> None:
+    """Write down how an attempt ended."""
+    mine = (deliveries.c.event_id == event) & (deliveries.c.endpoint_id == endpoint)
+    more = {"attempts": deliveries.c.attempts + 1, "last_at": at, "outcome": outcome}
+    connection.execute(update(deliveries).where(mine).values(more))
+
+
+def _event(row: Any) -> Event:
+    return Event(row.id, row.type, row.at, row.person_id, row.subject_id)
+
+
+def add_endpoint(
+    connection: Connection,
+    keeper: KeyKeeper,
+    url: str,
+    wanted: tuple[str, ...],
+    secret: str,
+    at: datetime,
+) -> Endpoint:
+    """Add where events go; its secret is kept wrapped."""
+    endpoint = Endpoint(uuid4(), url, wanted, at, None)
+    key_id, wrapped = wrapped_by(keeper, secret.encode(), endpoint.id.bytes)
+    row = {
+        "id": endpoint.id,
+        "url": url,
+        "events": list(wanted),
+        "key_id": key_id,
+        "wrapped_secret": wrapped,
+        "created_at": at,
+    }
+    connection.execute(insert(endpoints).values(**row))
+    return endpoint
+
+
+def list_endpoints(connection: Connection) -> list[Endpoint]:
+    """Give every endpoint, the oldest first."""
+    rows = connection.execute(select(endpoints).order_by(endpoints.c.created_at, endpoints.c.id))
+    return [
+        Endpoint(row.id, row.url, tuple(row.events), row.created_at, row.disabled_at)
+        for row in rows
+    ]
+
+
+def disable_endpoint(connection: Connection, endpoint: UUID, at: datetime) -> None:
+    """Send nothing more there."""
+    off = update(endpoints).where(endpoints.c.id == endpoint).values(disabled_at=at)
+    if connection.execute(off.returning(endpoints.c.id)).scalar() is None:
+        raise NotFound("webhook")
