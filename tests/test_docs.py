@@ -140,6 +140,7 @@ def test_the_changelog_speaks_of_the_version():
         "docs/datasets.md",
         "docs/evaluation.md",
         "docs/evidence.md",
+        "docs/fhir.md",
         "docs/formats.md",
         "docs/reference.md",
         "docs/training.md",
