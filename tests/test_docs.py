@@ -142,6 +142,7 @@ def test_the_changelog_speaks_of_the_version():
         "docs/evidence.md",
         "docs/fhir.md",
         "docs/formats.md",
+        "docs/privacy.md",
         "docs/reference.md",
         "docs/training.md",
     ],

@@ -167,6 +167,8 @@ def test_each_cut_off_is_a_risk_in_percent_resting_on_the_observation():
         "phq-9-total-at-least-10": 62.34,
         "phq-9-total-at-least-20": 0.01,
     }
+    least = told["phq-9-total-at-least-20"]["rationale"]
+    assert least.startswith("A probability of 0.01 percent of a PHQ-9 total at or above 20")
     for risk in risks:
         assert risk["status"] == "preliminary"
         assert risk["basis"] == [

@@ -26,6 +26,7 @@ from sottovoce.conversations import QuestionnaireResponse, format_time, response
 from sottovoce.errors import DataError
 from sottovoce.estimates import Estimate, estimate_record
 from sottovoce.instruments import Instrument, instrument
+from sottovoce.readers.fhir_items import LOINC
 
 SYSTEM = "urn:uuid:6b1f5b0e-7d0c-4f6e-9a6b-2c1f0d9e4a57"
 """Ours, drawn once and never to change: the system of the codes below. The project owns no domain
@@ -34,9 +35,8 @@ that a URL could stand on, and FHIR takes any absolute URI."""
 NAMESPACE = UUID(SYSTEM.removeprefix("urn:uuid:"))
 """Ids are version 5 UUIDs in it, so that an export repeated is the same."""
 
-LOINC = "http://loinc.org"
-LOINC_QUESTIONNAIRES = "http://loinc.org/q/"
-"""Where LOINC's own FHIR server keeps panels as Questionnaires (https://loinc.org/fhir/)."""
+LOINC_QUESTIONNAIRES = f"{LOINC}/q/"
+"""LOINC's own FHIR server (https://loinc.org/fhir/) gives panels as Questionnaires of this URL."""
 
 UCUM = "http://unitsofmeasure.org"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -298,10 +298,12 @@ def _risk(
     used = instrument(made.estimate.instrument)
     name = f"{used.key}-total-at-least-{cut_off}"
     said = f"{used.title} total at or above {cut_off}"
+    chance = _percent(made.estimate.p_at_least[cut_off])
     prediction: Resource = {
         "outcome": _own(name, said),
-        "probabilityDecimal": _percent(made.estimate.p_at_least[cut_off]),
-        "rationale": f"Probability in percent, as FHIR R4 asks, of a {said}, were it filled in",
+        "probabilityDecimal": chance,
+        # in words, too: many programs write a share of 1 here, and 0.4 percent is not 40
+        "rationale": f"A probability of {chance} percent of a {said}, were it filled in",
     }
     if (period := _period(made.estimate)) is not None:
         prediction["whenPeriod"] = period
