@@ -87,6 +87,13 @@ def test_the_files_are_canonical_and_of_the_same_people(tmp_path):
     assert json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8")) == manifest
 
 
+def test_a_file_that_would_be_empty_is_not_written(tmp_path):
+    export_research(
+        [Participant(each.history, consented=True) for each in people()], tmp_path / "out", TERMS
+    )
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"scores.jsonl"}
+
+
 def test_an_export_of_today_passes_the_check_of_the_package(tmp_path):
     started = datetime.now(UTC) - timedelta(hours=1)
     chats = [talk(f"p{n}", f"day {n}", "and more", start=started) for n in range(20)]

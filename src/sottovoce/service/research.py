@@ -36,6 +36,7 @@ from sottovoce.histories import History
 from sottovoce.metrics import LEAST_PEOPLE
 
 CHATS, LABELS, SCORES, PEOPLE = "chats.jsonl", "labels.jsonl", "scores.jsonl", "people.jsonl"
+RECORDS = (CHATS, LABELS, SCORES)
 MANIFEST, README = "manifest.json", "README.md"
 
 WEEKS = 104
@@ -148,6 +149,9 @@ def export_research(
         with _files(partial) as write:
             for each in people:
                 shaping.add(each, write)
+        for name in RECORDS:
+            if not shaping.written[name]:  # readers refuse an empty file
+                (partial / name).unlink()
         if len(shaping.groups) < LEAST_PEOPLE and not terms.allow_few:
             raise DataError(
                 f"fewer than {LEAST_PEOPLE} people are left, who could be recognised",
@@ -336,8 +340,7 @@ def _writing(folder: Path) -> Iterator[None]:
 @contextmanager
 def _files(folder: Path) -> Iterator[Writers]:
     with ExitStack() as stack:
-        names = (CHATS, LABELS, SCORES)
-        yield {name: stack.enter_context(json_lines(folder / name)) for name in names}
+        yield {name: stack.enter_context(json_lines(folder / name)) for name in RECORDS}
 
 
 def _readme(manifest: Mapping[str, Any]) -> str:
@@ -355,6 +358,8 @@ def _readme(manifest: Mapping[str, Any]) -> str:
 - `{SCORES}`: estimates by a model; none is a diagnosis
 - `{PEOPLE}`: columns about people; null was not given, "{SUPPRESSED}" is withheld
 - `{MANIFEST}`: what was counted, and who was left out and why
+
+A file that would be empty is not there.
 
 Times are {manifest["times"]}: distances in time and weekdays hold, dates and seasons do not. \
 {apart} Counts that would tell of fewer than {least} are withheld.
