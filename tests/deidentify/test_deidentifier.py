@@ -151,3 +151,12 @@ def test_a_key_that_is_no_secret_is_refused(tmp_path, content):
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(DataError, match="bytes"):
         read_key(tmp_path / "key")
+
+
+def test_a_draw_is_the_same_for_a_person_a_purpose_and_a_key_and_for_nothing_else():
+    def drawn(user, purpose, key=KEY):
+        return open_deidentifier("patterns", key).draw(purpose, user).below(10**9)
+
+    assert drawn("ada", "weeks") == drawn("ada", "weeks")
+    others = [drawn("eve", "weeks"), drawn("ada", "days"), drawn("ada", "weeks", b"another")]
+    assert len({drawn("ada", "weeks"), *others}) == 4

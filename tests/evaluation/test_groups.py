@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.evaluation.groups import Column, cut_column
+from sottovoce.evaluation.groups import Column, cut_column, suppressed
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=3)
@@ -71,3 +71,23 @@ def test_every_row_has_exactly_one_of_the_groups(name, values):
         assert len(column.cells) == len(values)
         assert set(column.cells) == set(column.order)
         assert 2 <= len(column.order) <= 20
+
+
+COUNTS = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=1), st.integers(1, 30))
+
+
+@given(COUNTS)
+def test_what_is_hidden_cannot_be_worked_out_from_what_is_shown(people):
+    small, more = suppressed(people, 10)
+    hidden = small | more
+    assert small == {label for label, count in people.items() if count < 10}
+    assert bool(hidden) == bool(small)
+    if hidden and hidden != set(people):  # everybody minus what is shown is known
+        assert len(hidden) > 1
+        assert sum(people[label] for label in hidden) >= 10
+
+
+def test_no_more_is_hidden_than_is_needed():
+    assert suppressed({"a": 4, "b": 7, "c": 20}, 10) == ({"a", "b"}, set())
+    assert suppressed({"a": 4, "b": 40, "c": 20}, 10) == ({"a"}, {"c"})
+    assert suppressed({"a": 4, "b": 5, "c": 20}, 10) == ({"a", "b"}, {"c"})

@@ -16,7 +16,7 @@ from typing import Literal
 
 from sottovoce.conversations import Message, open_data
 from sottovoce.deidentify.kinds import KINDS, Finder, Kind, Span, without_overlap
-from sottovoce.deidentify.surrogates import Surrogates
+from sottovoce.deidentify.surrogates import Draw, Surrogates
 from sottovoce.errors import DataError
 
 __all__ = [
@@ -103,6 +103,10 @@ class Deidentifier:
     def pseudonym(self, user_id: str) -> str:
         """Give what stands for a person's or a conversation's id: the same for the same id."""
         return "x" + self._secret("pseudonym", user_id).hex()[:16]
+
+    def draw(self, purpose: str, user_id: str) -> Draw:
+        """Give a row of choices about a person that the key decides: the same for a purpose."""
+        return Draw(self._secret("draw", user_id), purpose)
 
     def deidentify(self, user_id: str, messages: Sequence[Message]) -> Deidentified:
         """Replace what tells who somebody is in one person's messages of both roles.

@@ -67,16 +67,17 @@ def deidentified(
     """
     total = len(people)
     for history in people:
-        yield from _of_person(history, ids, account)
-        account.people += 1
+        yield from of_person(history, ids, account)
         advance(account.people, total)
 
 
-def _of_person(history: History, ids: Ids, account: Account) -> Iterator[Conversation]:
+def of_person(history: History, ids: Ids, account: Account) -> Iterator[Conversation]:
+    """Give one person's conversations with surrogates, the same in all of them."""
     messages = [message for each in history.conversations for message in each.messages]
     hidden = ids.deidentifier.deidentify(history.user_id, messages)
     account.replaced.update(hidden.counts)
     account.messages += len(messages)
+    account.people += 1
     left = iter(hidden.messages)
     for each in history.conversations:
         account.conversations += 1

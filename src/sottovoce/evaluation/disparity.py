@@ -1,7 +1,7 @@
 """Tables by group of people: the metrics of each group, and how far it is from everybody else.
 
-Owns which cells are suppressed and which gaps are tested. Does not know how a column is cut
-(`groups`) nor the arithmetic of a test (`metrics.permutation`).
+Owns which gaps are tested. Does not know how a column is cut nor which of its groups are too small
+to show (`groups`), nor the arithmetic of a test (`metrics.permutation`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sottovoce.evaluation.groups import Column, cut_column
+from sottovoce.evaluation.groups import Column, cut_column, suppressed
 from sottovoce.evaluation.headline import missed, of_group
 from sottovoce.evaluation.record import Gap, GroupRow, GroupTable
 from sottovoce.evaluation.table import Rows, Table
@@ -65,7 +65,8 @@ def group_tables(
             notes.append(f"No table by {column}.")
             continue
         cells = {label: np.array(column.cells, dtype=object) == label for label in column.order}
-        small, more = _suppressed(table, cells)
+        people = {label: table.people(rows) for label, rows in cells.items()}
+        small, more = suppressed(people, table.settings.minimum)
         if more:
             listed = ", ".join(more)
             notes.append(
@@ -92,25 +93,6 @@ def _group_table(table: Table, column: Column, hidden: set[str], tests: "_Tests"
         gaps = tests.gaps(column.name, label, cell, figures)
         rows.append(GroupRow(label, table.people(cell), abstained, figures, gaps))
     return GroupTable(column.name, column.note, tuple(rows))
-
-
-def _suppressed(table: Table, cells: Mapping[str, Rows]) -> tuple[set[str], set[str]]:
-    """Give the groups that are too small, and those hidden so that these cannot be worked out.
-
-    What is hidden is everybody minus what is shown: it must be of several groups and of as many
-    people as a cell needs. Hiding the next smallest group is the usual remedy (Hundepool et al.
-    2012, Statistical Disclosure Control, doi:10.1002/9781118348239).
-    """
-    people = {label: table.people(rows) for label, rows in cells.items()}
-    small = {label for label, count in people.items() if count < table.settings.minimum}
-    more: set[str] = set()
-    shown = sorted((count, label) for label, count in people.items() if label not in small)
-    while small and shown:
-        out = small | more
-        if len(out) > 1 and sum(people[label] for label in out) >= table.settings.minimum:
-            break
-        more.add(shown.pop(0)[1])
-    return small, more
 
 
 @dataclass(slots=True)

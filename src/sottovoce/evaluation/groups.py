@@ -1,10 +1,11 @@
 """Groups of people: columns about them cut into groups that a table can show.
 
-Owns the bins. Does not know files (`people`), nor compute any metric.
+Owns the bins, and which groups are too small to show. Does not know files (`people`), nor compute
+any metric.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -65,6 +66,36 @@ def cut_column(name: str, values: Sequence[object]) -> Column | str:
     if len(column.order) > MOST_GROUPS:
         return f"{name}: {len(column.order)} different values, more than {MOST_GROUPS}"
     return column if len(column.order) > 1 else f"{name}: the same for everybody"
+
+
+def suppressed(people: Mapping[str, int], minimum: int) -> tuple[set[str], set[str]]:
+    """Give the groups that are too small, and those hidden so that these cannot be worked out.
+
+    What is hidden is everybody minus what is shown: it must be of several groups and of as many
+    people as a cell needs. Hiding the next smallest group is the usual remedy (Hundepool et al.
+    2012, Statistical Disclosure Control, doi:10.1002/9781118348239).
+
+    Parameters
+    ----------
+    people
+        Group to number of people in it.
+    minimum
+        Fewest people that a group may have and be shown.
+
+    Examples
+    --------
+    >>> suppressed({"a": 4, "b": 20, "c": 30}, 10)
+    ({'a'}, {'b'})
+    """
+    small = {label for label, count in people.items() if count < minimum}
+    more: set[str] = set()
+    shown = sorted((count, label) for label, count in people.items() if label not in small)
+    while small and shown:
+        out = small | more
+        if len(out) > 1 and sum(people[label] for label in out) >= minimum:
+            break
+        more.add(shown.pop(0)[1])
+    return small, more
 
 
 def _edges(name: str, numbers: Sequence[float]) -> tuple[float, ...]:
