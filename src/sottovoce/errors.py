@@ -65,6 +65,10 @@ class AnnotatorError(SottovoceError):
     """An annotator that cannot answer anybody: no key, no such model, no connection."""
 
 
+class ServiceError(SottovoceError):
+    """What the operator of the monitoring service must mend."""
+
+
 class MissingExtraError(SottovoceError):
     """An optional dependency that is not installed.
 
