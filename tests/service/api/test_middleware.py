@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from sottovoce.service.api import middleware, problems
 from sottovoce.service.api.middleware import BodyLimit, BodyText, RequestLog, SecurityHeaders
+from sottovoce.service.api.rates import Rates
 
 CANARY = "canary7f3e"
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -280,6 +281,15 @@ def test_a_route_keeps_its_own_caching(client):
 def test_hsts_is_sent_only_when_told():
     response = TestClient(made(hsts=True)).get("/v1/people/1")
     assert response.headers["strict-transport-security"].startswith("max-age=")
+
+
+def test_a_caller_that_asks_too_often_is_refused_with_headers_and_a_line():
+    client = TestClient(made(rates=Rates(address="1/minute")))
+    with capture_logs() as said:
+        found = [client.get("/v1/people/1") for _ in range(2)]
+    assert [each.status_code for each in found] == [200, 429]
+    assert found[1].headers["cache-control"] == "no-store"
+    assert [line["status"] for line in said] == [200, 429]
 
 
 def test_what_is_no_request_passes_unchanged():

@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sottovoce.service.api.problems import Problem, from_exception
+from sottovoce.service.api.rates import RateLimit, Rates
 
 UNMATCHED = "unmatched"
 """The route of a request that met none."""
@@ -30,11 +31,19 @@ Observe = Callable[[str, str, int, float], None]
 """Takes route template, method, status and seconds of one request."""
 
 
-def install(app: FastAPI, limit: int, observe: Observe | None = None, hsts: bool = False) -> None:
-    """Put all four around an app, in the order in which they rely on each other.
+def install(
+    app: FastAPI,
+    limit: int,
+    *,
+    rates: Rates | None = None,
+    observe: Observe | None = None,
+    hsts: bool = False,
+) -> None:
+    """Put all of them around an app, in the order in which they rely on each other.
 
-    Headers are outermost, so that a failure has them; then the log, so that a refused body is
-    counted; then size before text. Whatever else an app adds before this call is behind them.
+    Headers are outermost, so that a failure has them; then the log, so that what is refused is
+    counted; then how often, before a body is read; then size before text. Whatever else an app
+    adds before this call is behind them.
 
     Parameters
     ----------
@@ -42,11 +51,15 @@ def install(app: FastAPI, limit: int, observe: Observe | None = None, hsts: bool
         The app whose problems are installed.
     limit
         The largest body in bytes.
+    rates
+        How often each caller may ask; None leaves that to a proxy in front.
     observe, hsts
         As in `RequestLog` and `SecurityHeaders`.
     """
     app.add_middleware(BodyText)
     app.add_middleware(BodyLimit, limit=limit)
+    if rates is not None:
+        app.add_middleware(RateLimit, rates=rates)
     app.add_middleware(RequestLog, observe=observe)
     app.add_middleware(SecurityHeaders, hsts=hsts)
 
