@@ -32,7 +32,7 @@ AT_ONCE = 1000
 """Messages of one call: as many as the service takes."""
 
 
-class ServiceRefusal(SottovoceError):
+class ServiceRefusal(SottovoceError):  # noqa: N818 - it refused, nothing went wrong
     """What the service refused, in its own words.
 
     Parameters
@@ -46,7 +46,9 @@ class ServiceRefusal(SottovoceError):
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         self.status, self.problem = status, dict(problem)
         said = problem.get("detail") or problem.get("title") or "no reason was given"
-        super().__init__(f"the service answered {status} ({problem.get('type', 'unknown')}): {said}")
+        super().__init__(
+            f"the service answered {status} ({problem.get('type', 'unknown')}): {said}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ class Client:
         """Give the pseudonym of everybody that the key may see."""
         cursor = None
         while True:
-            chosen = {} if cursor is None else {"cursor": cursor}
+            chosen: dict[str, str] = {} if cursor is None else {"cursor": cursor}
             page = self._call("GET", "/v1/people", query=chosen).json()
             yield from (each["id"] for each in page["people"])
             cursor = page["next"]

@@ -12,7 +12,9 @@ from sottovoce.errors import ServiceError, require
 
 @click.group(
     epilog=example(
-        "sottovoce audit verify", "sottovoce audit verify --json", "sottovoce audit verify --since heads.json"
+        "sottovoce audit verify",
+        "sottovoce audit verify --json",
+        "sottovoce audit verify --since heads.json",
     )
 )
 def audit() -> None:

@@ -43,7 +43,7 @@ def keys() -> None:
 @click.option("--scope", "scopes", multiple=True, help="Limit it to an action; may be repeated.")
 @data_dir_option
 @json_option
-def create(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes them
+def create(
     role: str,
     name: str,
     days: float,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--worker/--no-worker", default=True, help="Whether a worker is started beside it.")
 @click.option("--migrate", is_flag=True, help="Bring the schema of a server of your own forward.")
-def serve(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes them
+def serve(
     host: str | None,
     port: int | None,
     data_dir: Path | None,

@@ -3,13 +3,12 @@
 Owns the outbox. Does not know how a delivery is signed and sent (`webhooks`) nor when (`jobs`).
 """
 
-import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from sottovoce.service.database import Database
 from sottovoce.service.gate import Case, Gate
@@ -19,14 +18,6 @@ from sottovoce.service.sealing import wrapped_by
 from sottovoce.service.tables import deliveries, endpoints, events
 
 EventType = Literal["estimate.created", "consent.withdrawn"]
-
-_DEFER = text(
-    """
-    SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
-        'deliver', 'deliver', 0, NULL, :lock, CAST(:arguments AS jsonb), NULL
-    )::procrastinate_job_to_defer_v1])
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +56,23 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event on its way to an endpoint: where it goes, and what signs it."""
+    """An event on its way to an endpoint.
+
+    Parameters
+    ----------
+    event
+        What is told.
+    endpoint, url, secret
+        Where it goes, and what signs it.
+    attempts
+        How often it was tried.
+    """
 
     event: Event
+    endpoint: UUID
     url: str
     secret: str
+    attempts: int
 
 
 def emit(case: Case, kind: EventType, subject: UUID | None = None) -> None:
@@ -84,11 +87,10 @@ def emit(case: Case, kind: EventType, subject: UUID | None = None) -> None:
     row = {"id": event, "type": kind, "person_id": case.person, "subject_id": subject}
     case.connection.execute(insert(events).values(**row, at=case.at))
     for endpoint in found:
-        sent = {"event_id": event, "endpoint_id": endpoint, "attempts": 0, "outcome": "pending"}
-        case.connection.execute(insert(deliveries).values(**sent))
-        arguments = json.dumps({"event": str(event), "endpoint": str(endpoint)})
-        lock = f"deliver:{event}:{endpoint}"
-        case.connection.execute(_DEFER, {"lock": lock, "arguments": arguments})
+        key = uuid4()
+        sent = {"id": key, "event_id": event, "endpoint_id": endpoint, "attempts": 0}
+        case.connection.execute(insert(deliveries).values(**sent, outcome="pending"))
+        case.connection.execute(select(func.sottovoce_later("deliver", key, case.at)))
 
 
 def find(database: Database, event: UUID) -> Event | None:
@@ -98,39 +100,57 @@ def find(database: Database, event: UUID) -> Event | None:
     return None if found is None else _event(found)
 
 
-def delivery(gate: Gate, event: UUID, endpoint: UUID) -> Delivery | None:
-    """Give a delivery that is still to be made; None where person or endpoint are gone."""
+def delivery(gate: Gate, key: UUID) -> Delivery | None:
+    """Give a delivery that is still to be made; None where it is made, or nobody wants it."""
     asked = (
         select(
             events,
+            endpoints.c.id.label("endpoint"),
             endpoints.c.url,
             endpoints.c.key_id,
             endpoints.c.wrapped_secret,
+            deliveries.c.attempts,
         )
         .join(deliveries, deliveries.c.event_id == events.c.id)
         .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
         .where(
-            events.c.id == event,
-            endpoints.c.id == endpoint,
+            deliveries.c.id == key,
+            deliveries.c.outcome.in_(("pending", "failed")),
             endpoints.c.disabled_at.is_(None),
-            deliveries.c.outcome != "delivered",
         )
     )
     with gate.database.engine.connect() as connection:
         found = connection.execute(asked).one_or_none()
     if found is None:
         return None
-    secret = gate.keeper.unwrap(found.key_id, found.wrapped_secret, endpoint.bytes).decode()
-    return Delivery(_event(found), found.url, secret)
+    secret = gate.keeper.unwrap(found.key_id, found.wrapped_secret, found.endpoint.bytes).decode()
+    return Delivery(_event(found), found.endpoint, found.url, secret, found.attempts)
 
 
-def delivered(
-    connection: Connection, event: UUID, endpoint: UUID, outcome: str, at: datetime
+def attempted(
+    gate: Gate, key: UUID, outcome: str, again: timedelta | None = None, *, off: UUID | None = None
 ) -> None:
-    """Write down how an attempt ended."""
-    mine = (deliveries.c.event_id == event) & (deliveries.c.endpoint_id == endpoint)
-    more = {"attempts": deliveries.c.attempts + 1, "last_at": at, "outcome": outcome}
-    connection.execute(update(deliveries).where(mine).values(more))
+    """Write down how an attempt ended, and when the next one is made.
+
+    Parameters
+    ----------
+    gate, key
+        Of the delivery.
+    outcome
+        "delivered", "failed", or "given-up".
+    again
+        How long until the next attempt; None where there is none.
+    off
+        An endpoint that asked to be told nothing more.
+    """
+    at = gate.clock()
+    with gate.database.transaction() as connection:
+        more = {"attempts": deliveries.c.attempts + 1, "last_at": at, "outcome": outcome}
+        connection.execute(update(deliveries).where(deliveries.c.id == key).values(more))
+        if again is not None:
+            connection.execute(select(func.sottovoce_later("deliver", key, at + again)))
+        if off is not None:
+            disable_endpoint(connection, off, at)
 
 
 def _event(row: Any) -> Event:

@@ -110,7 +110,7 @@ class Index:
 
 
 def new_key(keeper: KeyKeeper, context: bytes) -> tuple[bytes, str, bytes]:
-    """Make a random key; give it, the name of the master key that wraps it, and its wrapped form."""
+    """Make a random key; give it, the name of the master key that wraps it, and it wrapped."""
     key = secrets.token_bytes(KEY_BYTES)
     return key, *wrapped_by(keeper, key, context)
 

@@ -185,6 +185,7 @@ events = Table(
 deliveries = Table(
     "deliveries",
     metadata,
+    Column("id", Uuid, nullable=False, unique=True),
     Column("event_id", Uuid, ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
     Column("endpoint_id", Uuid, ForeignKey("endpoints.id", ondelete="CASCADE"), primary_key=True),
     Column("attempts", Integer, nullable=False),

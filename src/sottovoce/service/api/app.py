@@ -12,7 +12,7 @@ from sottovoce.service import jobs
 from sottovoce.service.api import middleware, problems
 from sottovoce.service.api.dependencies import Parts
 from sottovoce.service.api.problems import Problem
-from sottovoce.service.api.rates import Rates, RateLimit
+from sottovoce.service.api.rates import Rates
 from sottovoce.service.api.routes import ROUTERS
 from sottovoce.service.gate import Gate
 from sottovoce.service.oidc import Provider, Tokens
@@ -60,12 +60,15 @@ def new_app(settings: ServiceSettings, gate: Gate) -> FastAPI:
         app.include_router(router)
     problems.install(app)
     app.add_exception_handler(Refusal, _refused)
-    per_minute = f"{settings.requests_per_minute}/minute"
-    app.add_middleware(RateLimit, rates=Rates(address=per_minute, key=per_minute))
     if settings.allowed_hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts))
+    per_minute = f"{settings.requests_per_minute}/minute"
     middleware.install(
-        app, settings.body_limit, measured.request, hsts=settings.production
+        app,
+        settings.body_limit,
+        rates=Rates(address=per_minute, key=per_minute),
+        observe=measured.request,
+        hsts=settings.production,
     )
     return app
 
@@ -97,7 +100,7 @@ def _tokens(settings: ServiceSettings) -> Tokens | None:
     if settings.oidc is None:
         return None
     given = settings.oidc
-    roles = {role: role for role in ROLES}
+    roles = {str(role): str(role) for role in ROLES}
     return Tokens(Provider(given.issuer, given.audience, given.jwks, roles, given.role_claim))
 
 

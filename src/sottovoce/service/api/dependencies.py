@@ -36,7 +36,6 @@ class Parts:
     telemetry: Telemetry
     tokens: Tokens | None = None
 
-
     def deidentifier(self) -> Deidentifier:
         """Give what de-identifies one research export; its key is gone with it."""
         return open_deidentifier(self.settings.deidentifier)

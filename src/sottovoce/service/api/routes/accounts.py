@@ -29,9 +29,7 @@ def add_account(body: AccountIn, has: WithParts, who: WithCaller) -> AccountOut:
     """Add an account for a person or an app that calls."""
     with has.gate.work(who, MANAGE) as connection:
         at = has.gate.clock()
-        return AccountOut.of(
-            stored.add_account(connection, body.name, body.role, at, body.subject)
-        )
+        return AccountOut.of(stored.add_account(connection, body.name, body.role, at, body.subject))
 
 
 @router.get("/accounts", responses=ABOUT_ONE)
@@ -75,9 +73,7 @@ def revoke_key(key_id: UUID, has: WithParts, who: WithCaller) -> None:
 
 
 @router.put("/accounts/{account_id}/caseload/{person_id}", status_code=204, responses=ABOUT_ONE)
-def put_on_caseload(
-    account_id: UUID, person_id: PersonId, has: WithParts, who: WithCaller
-) -> None:
+def put_on_caseload(account_id: UUID, person_id: PersonId, has: WithParts, who: WithCaller) -> None:
     """Put a person on a clinician's caseload."""
     with has.gate.open(who, "caseload.manage", person_id) as case:
         stored.assign(case, account_id, "on")

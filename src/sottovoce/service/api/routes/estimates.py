@@ -24,9 +24,7 @@ router = APIRouter(prefix="/v1/people/{person_id}", tags=["estimates"])
 
 
 @router.get("/trajectory", response_model=TrajectoryOut, responses=WITH_CONSENT)
-def read_trajectory(
-    person_id: PersonId, has: WithParts, who: WithCaller, request: Request
-) -> Any:
+def read_trajectory(person_id: PersonId, has: WithParts, who: WithCaller, request: Request) -> Any:
     """Read a person over time: one estimate for each window's end, and the questionnaires."""
     with has.gate.open(who, "estimates.read", person_id) as case:
         series = stored.trajectory(stored.all_of(case))
@@ -41,9 +39,7 @@ def read_trajectory(
 
 
 @router.get("/estimates", response_model=EstimatesOut, responses=WITH_CONSENT)
-def read_estimates(
-    person_id: PersonId, has: WithParts, who: WithCaller, request: Request
-) -> Any:
+def read_estimates(person_id: PersonId, has: WithParts, who: WithCaller, request: Request) -> Any:
     """Read every estimate of a person, also those that a later one about the window replaced."""
     with has.gate.open(who, "estimates.read", person_id) as case:
         made = [EstimateOut.of(each) for each in stored.all_of(case)]

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, Response
+from fastapi import APIRouter
 from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
 
 from sottovoce import __version__
 from sottovoce.errors import DataError

@@ -42,9 +42,7 @@ def list_people(
 
 
 @router.get("/{person_id}", response_model=PersonOut, responses=ABOUT_ONE)
-def read_person(
-    person_id: PersonId, has: WithParts, who: WithCaller, request: Request
-) -> Any:
+def read_person(person_id: PersonId, has: WithParts, who: WithCaller, request: Request) -> Any:
     """Read a person at a glance. The ETag changes with anything that is told of them."""
     with has.gate.open(who, "people.read", person_id) as case:
         return answered(request, case, PersonOut.of(stored.glance(case)))

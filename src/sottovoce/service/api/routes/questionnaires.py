@@ -27,7 +27,7 @@ QuestionnaireId = Annotated[str, Path(pattern=ID, description="The app's own id 
     "/{questionnaire_id}",
     responses=WITH_CONSENT | responses("conflict") | {201: {"model": QuestionnaireOut}},
 )
-def add_questionnaire(  # noqa: PLR0913, PLR0917 - as FastAPI passes them
+def add_questionnaire(
     person_id: PersonId,
     questionnaire_id: QuestionnaireId,
     body: QuestionnaireIn,
@@ -47,9 +47,7 @@ def add_questionnaire(  # noqa: PLR0913, PLR0917 - as FastAPI passes them
 
 
 @router.get("", responses=WITH_CONSENT)
-def read_questionnaires(
-    person_id: PersonId, has: WithParts, who: WithCaller
-) -> QuestionnairesOut:
+def read_questionnaires(person_id: PersonId, has: WithParts, who: WithCaller) -> QuestionnairesOut:
     """Read a person's questionnaires in the order of time."""
     with has.gate.open(who, "questionnaires.read", person_id) as case:
         found = stored.all_of(case)

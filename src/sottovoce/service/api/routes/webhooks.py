@@ -7,7 +7,13 @@ from fastapi import APIRouter
 from sottovoce.service import events as stored
 from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.routes.people import ABOUT_ONE
-from sottovoce.service.api.schemas import EventOut, NewWebhookOut, WebhookIn, WebhookOut, WebhooksOut
+from sottovoce.service.api.schemas import (
+    EventOut,
+    NewWebhookOut,
+    WebhookIn,
+    WebhookOut,
+    WebhooksOut,
+)
 from sottovoce.service.events import Endpoint
 from sottovoce.service.refusals import Invalid, NotFound
 from sottovoce.service.settings import ServiceSettings
@@ -37,7 +43,11 @@ def read_event(event_id: UUID, has: WithParts, who: WithCaller) -> EventOut:
         raise NotFound("event")
     with gate.open(who, "events.read", found.person) as case:
         return EventOut(
-            id=event_id, type=found.type, at=found.at, person=case.external_id, subject=found.subject
+            id=event_id,
+            type=found.type,
+            at=found.at,
+            person=case.external_id,
+            subject=found.subject,
         )
 
 

@@ -18,6 +18,7 @@ CREATE TABLE events (
 CREATE INDEX events_of ON events (person_id);
 
 CREATE TABLE deliveries (
+    id uuid NOT NULL UNIQUE,
     event_id uuid NOT NULL REFERENCES events (id) ON DELETE CASCADE,
     endpoint_id uuid NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
     attempts integer NOT NULL DEFAULT 0,
