@@ -1,0 +1,56 @@
+"""`sottovoce worker`: scores what waits. Owns the command; the work is `service.worker`'s."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from sottovoce.cli.console import example
+from sottovoce.errors import require
+
+
+@click.command(
+    epilog=example(
+        "sottovoce worker",
+        "sottovoce worker --model runs/lora --data-dir /var/lib/sottovoce",
+        "sottovoce worker --once",
+    )
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Run folder, artefact or ensemble.  [default: the small estimator of the package]",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of the embedded PostgreSQL and its master key.  [default: sottovoce-data]",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="People at the same time: up to 32 are scored together.  [default: 32]",
+)
+@click.option("--once", is_flag=True, help="End when nothing waits any more.")
+def worker(model: Path | None, data_dir: Path | None, concurrency: int | None, once: bool) -> None:
+    """Score people of the monitoring service when something new was said.
+
+    sottovoce serve starts one; any number of them share the work. The model is loaded once. The
+    settings are those of sottovoce serve: without SOTTOVOCE_DATABASE_URL it works on the embedded
+    PostgreSQL of the data folder. The first SIGTERM or SIGINT lets it finish what it has begun, a
+    second one ends it at once; what was begun is taken up by another worker.
+    """
+    require("procrastinate", what="The monitoring service", extra="service")
+    from sottovoce.estimator import Estimator
+    from sottovoce.service import logs
+    from sottovoce.service.running import running
+    from sottovoce.service.settings import ServiceSettings
+    from sottovoce.service.worker import Hooks, Pace, run_worker
+
+    settings = ServiceSettings.from_environment(data_dir=data_dir, model=model)
+    logs.configure()
+    scorer = Estimator.from_pretrained(settings.model)
+    pace = Pace() if concurrency is None else replace(Pace(), concurrency=concurrency)
+    with running(settings) as service:
+        hooks = Hooks() if service.embedded is None else Hooks(revive=service.embedded.restart)
+        run_worker(service.gate, settings, scorer, pace=pace, hooks=hooks, once=once)
