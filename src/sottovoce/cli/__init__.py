@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "Compare scores with questionnaires: metrics with intervals, a report.",
     "benchmark": "Judge saved models on a data set: baselines, leaks, groups, a report.",
     "export": "Write a fine-tuned estimator as a classifier that other servers load.",
+    "worker": "Score people of the monitoring service when something new was said.",
 }
 """Command name, which with _ for - is also the name of its module and function here, to its
 one-line help."""
