@@ -43,6 +43,6 @@ def purge_later(case: Case, wait: timedelta) -> None:
 def _forget_jobs(case: Case) -> None:
     """Delete jobs about a person that nobody has begun."""
     case.connection.execute(
-        text("DELETE FROM procrastinate_jobs WHERE status = 'todo' AND args->>'person' = :person"),
-        {"person": str(case.person)},
+        text("DELETE FROM procrastinate_jobs WHERE status = 'todo' AND args->>'row' = :row"),
+        {"row": str(case.person)},
     )

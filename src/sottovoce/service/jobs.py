@@ -30,9 +30,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sottovoce.service.database import WAIT_SECONDS, Database
 from sottovoce.service.logs import failure
 
-Handler = Callable[..., Awaitable[str]]
-"""What does a job: takes the ids of rows by the names of the job's arguments (`person=`), and says
-in a word what came of it."""
+Handler = Callable[[UUID], Awaitable[str]]
+"""What does a job about a row, by its id, and says in a word what came of it."""
 
 TEND_CRON = "* * * * * */15"
 """Every 15 seconds (the sixth field). Ours: with the time after which a worker counts as dead, what
@@ -209,14 +208,13 @@ def _guarded(database: Database, handler: Handler) -> Callable[..., Awaitable[No
 
     async def run(
         context: procrastinate.JobContext,
+        row: str,
         failure_kind: str | None = None,  # noqa: ARG001 - noted by an attempt before
-        **rows: str,
     ) -> None:
         job = context.job
-        said = {"task": job.task_name, "job": job.id, "attempt": job.attempts + 1}
-        said["row"] = next(iter(rows.values()), None)
+        said = {"task": job.task_name, "job": job.id, "row": row, "attempt": job.attempts + 1}
         try:
-            outcome = await handler(**{name: UUID(row) for name, row in rows.items()})
+            outcome = await handler(UUID(row))
         except Exception as error:
             known = failure(error)
             structlog.get_logger().warning("job-failed", **said, **known)
@@ -268,7 +266,7 @@ class Dead:
 _DEAD = text(
     """
     SELECT job.id, job.task_name AS task, job.attempts,
-           cast(coalesce(job.args->>'person', job.args->>'event') AS uuid) AS row,
+           cast(job.args->>'row' AS uuid) AS row,
            (SELECT max(event.at) FROM procrastinate_events event
             WHERE event.job_id = job.id AND event.type = 'failed') AS at,
            job.args->>'failure_kind' AS failure

@@ -18,7 +18,7 @@ from uuid import UUID
 from sottovoce.cohort import Window, WindowRules, newest_window
 from sottovoce.explanation import Explained, explanation_record
 from sottovoce.scorer import Scorer
-from sottovoce.service import erasure, estimates, ledger, messages
+from sottovoce.service import erasure, estimates, events, ledger, messages
 from sottovoce.service.gate import Gate
 from sottovoce.service.principals import SERVICE
 from sottovoce.service.refusals import ConsentMissing, NotFound
@@ -83,7 +83,9 @@ def store(gate: Gate, asked: Asked, explained: Explained) -> str:
         if asked.revision <= case.scored_revision:
             return "known"
         estimate = explained.estimate
-        estimates.add(case, estimate, asked.revision, explanation_record(explained))
+        made = estimates.add(case, estimate, asked.revision, explanation_record(explained))
+        if made is not None:
+            events.emit(case, "estimate.created", made.id)
         return "abstained" if estimate.abstained else "scored"
 
 

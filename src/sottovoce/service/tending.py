@@ -161,7 +161,7 @@ _MOOT = text(
     f"""
     DELETE FROM procrastinate_jobs job
     WHERE status = 'failed' AND task_name = 'score' AND NOT EXISTS (
-        SELECT FROM people WHERE id = cast(job.args->>'person' AS uuid) AND {_BEHIND}
+        SELECT FROM people WHERE id = cast(job.args->>'row' AS uuid) AND {_BEHIND}
     )
     """  # noqa: S608
 )

@@ -25,12 +25,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sottovoce.errors import ServiceError
 from sottovoce.scorer import Scorer
+from sottovoce.service.delivering import Delivering
 from sottovoce.service.gate import Gate
 from sottovoce.service.jobs import Backoff, Handler, make_app
 from sottovoce.service.logs import failure
 from sottovoce.service.scoring import Batcher, Scoring, purge
 from sottovoce.service.settings import ServiceSettings
 from sottovoce.service.tending import tend
+from sottovoce.service.webhooks import Reach
 from sottovoce.stream import PEOPLE_AT_ONCE
 
 
@@ -270,10 +272,12 @@ def handlers(gate: Gate, settings: ServiceSettings, batcher: Batcher) -> dict[st
     """Give what a worker does, by the name of the task."""
     wait = timedelta(days=settings.purge_after_days)
 
+    delivering = Delivering(gate, Reach(settings.webhook_networks))
+
     async def purged(person: UUID) -> str:
         return await asyncio.to_thread(purge, gate, person, wait)
 
-    return {"score": Scoring(gate, batcher), "purge": purged}
+    return {"score": Scoring(gate, batcher), "purge": purged, "deliver": delivering}
 
 
 def _signalled(working: Working, number: int) -> None:

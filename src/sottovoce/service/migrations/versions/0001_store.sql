@@ -146,13 +146,13 @@ $$;
 CREATE TRIGGER consented AFTER INSERT ON consents
     FOR EACH ROW EXECUTE FUNCTION sottovoce_consented();
 
--- One pending job of a kind for a person. Where one waits already its row is locked until we commit,
+-- One pending job of a kind for a row: a person, or a delivery. Where one waits already its row is locked until we commit,
 -- so that no worker takes it before what it has to read is there; where it is taken, another is
 -- made.
-CREATE FUNCTION sottovoce_later(kind text, who uuid, due timestamptz) RETURNS void
+CREATE FUNCTION sottovoce_later(kind text, what uuid, due timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    name text := kind || ':' || who;
+    name text := kind || ':' || what;
 BEGIN
     LOOP
         PERFORM 1 FROM procrastinate_jobs
@@ -160,7 +160,7 @@ BEGIN
         EXIT WHEN FOUND;
         BEGIN
             PERFORM procrastinate_defer_jobs_v1(ARRAY[ROW(
-                kind, kind, 0, NULL, name, jsonb_build_object('person', who), due
+                kind, kind, 0, NULL, name, jsonb_build_object('row', what), due
             )::procrastinate_job_to_defer_v1]);
             EXIT;
         EXCEPTION WHEN unique_violation THEN
