@@ -56,9 +56,22 @@ def page() -> str:
     for name in cli.list_commands(parent):
         command = cli.get_command(parent, name)
         assert command is not None
-        context = click.Context(command, parent, name, terminal_width=WIDTH)
-        parts += [f"## sottovoce {name}\n", _help(command, context)]
+        parts += _sections(command, name, parent, "##")
     return "\n".join([*parts, ENDINGS])
+
+
+def _sections(
+    command: click.Command, name: str, parent: click.Context, level: str
+) -> Iterator[str]:
+    """Give a command's section, and those of the commands that it has itself."""
+    context = click.Context(command, parent, name, terminal_width=WIDTH)
+    yield f"{level} {context.command_path}\n"
+    yield _help(command, context)
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            found = command.get_command(context, each)
+            assert found is not None
+            yield from _sections(found, each, context, f"{level}#")
 
 
 def problem(reference: Path, contributing: Path, root: Path) -> str | None:

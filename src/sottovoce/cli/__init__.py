@@ -28,7 +28,12 @@ COMMANDS = {
     "evaluate": "Compare scores with questionnaires: metrics with intervals, a report.",
     "benchmark": "Judge saved models on a data set: baselines, leaks, groups, a report.",
     "export": "Write a fine-tuned estimator as a classifier that other servers load.",
+    "serve": "Run the monitoring service: messages in, estimates kept up to date.",
     "worker": "Score people of the monitoring service when something new was said.",
+    "keys": "Make, list and revoke API keys; make and rotate the master key.",
+    "audit": "Verify the log of who did what to whom.",
+    "backup": "Copy the service's database into a file.",
+    "restore": "Bring the service's database back from a file.",
 }
 """Command name, which with _ for - is also the name of its module and function here, to its
 one-line help."""

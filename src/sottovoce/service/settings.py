@@ -72,6 +72,9 @@ class ServiceSettings:
         Of one API key in one process, and of one address that shows none.
     allowed_hosts
         Host headers that are answered; None answers all, as on loopback.
+    erased_file
+        Where the numbers of erased people are noted outside the database, so that restoring an
+        older backup erases them again; None means a file in `data_dir`.
     webhook_networks
         Networks besides the public internet that webhooks may go to, such as 10.1.0.0/16.
     deidentifier
@@ -96,6 +99,7 @@ class ServiceSettings:
     body_limit: int = 2**20
     requests_per_minute: int = 6000
     allowed_hosts: tuple[str, ...] | None = None
+    erased_file: Path | None = None
     webhook_networks: tuple[Network, ...] = ()
     deidentifier: Literal["presidio", "patterns"] = "presidio"
     patient_system: str = "urn:sottovoce:person"
@@ -220,6 +224,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "body_limit": _whole,
     "requests_per_minute": _whole,
     "allowed_hosts": _names,
+    "erased_file": Path,
     "webhook_networks": _networks,
     "deidentifier": str,
     "patient_system": str,

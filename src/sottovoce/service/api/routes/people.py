@@ -11,6 +11,7 @@ from sottovoce.service.api.caching import answered
 from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.problems import responses
 from sottovoce.service.api.schemas import PAGE, Cursor, Limit, PeopleOut, PersonId, PersonOut
+from sottovoce.service.tombstones import bury, tombstones
 
 REFUSALS = responses("malformed", "unauthenticated", "forbidden", "rate-limited", "unavailable")
 ABOUT_ONE = REFUSALS | responses("not-found", "invalid")
@@ -53,3 +54,4 @@ def erase_person(person_id: PersonId, has: WithParts, who: WithCaller) -> None:
     """Erase a person: their key, and with it everything that it sealed, wherever a copy lies."""
     with has.gate.open(who, "people.erase", person_id) as case:
         erasure.erase(case)
+        bury(tombstones(has.settings), case.person, case.at)  # before it is committed: never missed
