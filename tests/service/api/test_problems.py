@@ -13,6 +13,7 @@ from fastapi import APIRouter, Cookie, FastAPI, Header, Query
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
@@ -52,12 +53,20 @@ class Inner(BaseModel):
     either: int | list[int] = 0
     pet: Annotated[Cat | Dog, Field(discriminator="form")] | None = None
     said: str = ""
+    named: str = ""
 
     @field_validator("said")
     @classmethod
     def _quotes(cls, value: str) -> str:
         if value:
             raise ValueError(f"somebody said {value}")
+        return value
+
+    @field_validator("named")
+    @classmethod
+    def _kind(cls, value: str) -> str:
+        if value:
+            raise PydanticCustomError("unlucky", "{value} again", {"value": value, "gt": value})
         return value
 
 
@@ -96,7 +105,7 @@ def made() -> FastAPI:
         return {"number": CANARY}  # type: ignore[return-value]
 
     app.include_router(router)
-    problems.install(app)
+    problems.install(app, {"unlucky": "it brings no luck"})
     return app
 
 
@@ -214,6 +223,12 @@ def test_every_mistake_is_told_at_once(client):
         "header.x-count",
         "query.limit",
     ]
+
+
+def test_an_apps_own_kind_of_mistake_is_told_in_the_apps_words():
+    error = {"type": "unlucky", "loc": ("body", "named"), "ctx": {"value": CANARY}}
+    words = {"unlucky": "it brings no luck"}
+    assert told(error, {}, {"named"}, words) == ("body.named", "it brings no luck")
 
 
 def test_a_key_that_the_schema_does_not_know_is_not_repeated(client):
