@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
 from sottovoce.service.api import problems
@@ -168,6 +169,15 @@ def test_anything_else_is_500_with_an_incident_and_without_its_message(client, p
     first, second = client.get(path), client.get(path)
     ids = {assert_problem(each, "internal")["incident"] for each in (first, second)}
     assert len(ids) == 2
+
+
+def test_a_frameworks_refusal_keeps_its_status_and_useful_headers_and_loses_its_words():
+    headers = {"Allow": "GET", "Retry-After": "9", "X-Path": CANARY}
+    problem = problems.from_status(HTTPException(405, CANARY, headers))
+    assert (problem.status, problem.headers) == (405, {"Allow": "GET", "Retry-After": "9"})
+    assert CANARY not in str(problem.body())
+    assert problems.from_status(HTTPException(418, CANARY)).kind == "malformed"
+    assert problems.from_status(HTTPException(502, CANARY)).kind == "internal"
 
 
 def test_an_unknown_path_is_a_problem_that_does_not_repeat_it(client):
