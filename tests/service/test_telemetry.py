@@ -3,13 +3,16 @@
 import urllib.request
 
 import pytest
+from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
 
 from sottovoce.service import telemetry as module
+from sottovoce.service.api import middleware, problems
 from sottovoce.service.telemetry import Queue, serve, span, telemetry
 
 CANARY = "canary7f3e"
@@ -119,6 +122,7 @@ def exported(monkeypatch):
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(module.trace, "get_tracer", provider.get_tracer)
+    exporter.provider = provider
     yield exporter
     provider.shutdown()
 
@@ -129,6 +133,40 @@ def test_a_span_has_the_attributes_of_the_list_and_no_others(exported):
     (done,) = exported.get_finished_spans()
     assert done.name == "score batch"
     assert dict(done.attributes) == {"sottovoce.task": "score", "sottovoce.batch.size": 3}
+
+
+def test_a_span_may_learn_more_later_from_the_same_list(exported):
+    with span("http request") as tell:
+        tell(http__route="/v1/people/{person_id}", http__target=CANARY)
+    (done,) = exported.get_finished_spans()
+    assert dict(done.attributes) == {"http.route": "/v1/people/{person_id}"}
+
+
+def traced(exported, monkeypatch, **options) -> str:
+    """Serve one request that fails, with the SDK set up, and give everything that it keeps."""
+    app = FastAPI(**options)
+
+    @app.get("/v1/people/{person_id}")
+    def fail(person_id: str) -> None:
+        raise RuntimeError(person_id)
+
+    problems.install(app)
+    middleware.install(app, 100)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: exported.provider)
+    TestClient(app).get(f"/v1/people/{CANARY}?q={CANARY}")
+    kept = exported.get_finished_spans()
+    assert "http request" in {each.name for each in kept}
+    return "".join(each.to_json() for each in kept)
+
+
+def test_a_request_is_a_span_with_the_routes_template_and_never_its_path(exported, monkeypatch):
+    kept = traced(exported, monkeypatch, telemetry=module.FASTAPI_SILENT)
+    assert "/v1/people/{person_id}" in kept
+    assert CANARY not in kept
+
+
+def test_fastapis_own_spans_would_tell_the_path(exported, monkeypatch):
+    assert CANARY in traced(exported, monkeypatch)  # once this fails, they need not be silenced
 
 
 def test_a_span_within_another_is_its_child(exported):

@@ -199,8 +199,13 @@ ATTRIBUTES = frozenset(
 """Attributes that a span may have; any other is left out."""
 
 
+FASTAPI_SILENT = {"tracing": False, "metrics": False, "logs": False}
+"""For `FastAPI(telemetry=...)`: its own spans would hold paths and thus people's ids
+(`url.path`), and its log records whole exceptions. `api.middleware.RequestLog` makes the span."""
+
+
 @contextmanager
-def span(name: str, **attributes: Any) -> Iterator[None]:
+def span(name: str, **attributes: Any) -> Iterator[Callable[..., None]]:
     """Time a piece of work as a span, where the operator has configured OpenTelemetry's SDK.
 
     Without an SDK it does nothing. An exception marks the span as failed by its types; neither
@@ -213,16 +218,24 @@ def span(name: str, **attributes: Any) -> Iterator[None]:
     attributes
         Names of `ATTRIBUTES` with `__` for dots ("sottovoce__task"); numbers, or text that is a
         constant of the program.
+
+    Yields
+    ------
+    Callable
+        Takes attributes that are only known later.
     """
-    dotted = {key.replace("__", "."): value for key, value in attributes.items()}
-    kept = {key: value for key, value in dotted.items() if key in ATTRIBUTES}
     tracer = trace.get_tracer("sottovoce")
     with tracer.start_as_current_span(
-        name, attributes=kept, record_exception=False, set_status_on_exception=False
+        name, attributes=_kept(attributes), record_exception=False, set_status_on_exception=False
     ) as current:
         try:
-            yield
+            yield lambda **later: current.set_attributes(_kept(later))
         except BaseException as exception:
             current.set_attribute("error.type", failure(exception)["types"][0])
             current.set_status(trace.StatusCode.ERROR)
             raise
+
+
+def _kept(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    dotted = {key.replace("__", "."): value for key, value in attributes.items()}
+    return {key: value for key, value in dotted.items() if key in ATTRIBUTES}

@@ -13,7 +13,9 @@ from fastapi import APIRouter, Cookie, FastAPI, Header, Query
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
 from sottovoce.service.api import problems
@@ -52,12 +54,20 @@ class Inner(BaseModel):
     either: int | list[int] = 0
     pet: Annotated[Cat | Dog, Field(discriminator="form")] | None = None
     said: str = ""
+    named: str = ""
 
     @field_validator("said")
     @classmethod
     def _quotes(cls, value: str) -> str:
         if value:
             raise ValueError(f"somebody said {value}")
+        return value
+
+    @field_validator("named")
+    @classmethod
+    def _kind(cls, value: str) -> str:
+        if value:
+            raise PydanticCustomError("unlucky", "{value} again", {"value": value, "gt": value})
         return value
 
 
@@ -96,7 +106,7 @@ def made() -> FastAPI:
         return {"number": CANARY}  # type: ignore[return-value]
 
     app.include_router(router)
-    problems.install(app)
+    problems.install(app, {"unlucky": "it brings no luck"})
     return app
 
 
@@ -161,6 +171,15 @@ def test_anything_else_is_500_with_an_incident_and_without_its_message(client, p
     assert len(ids) == 2
 
 
+def test_a_frameworks_refusal_keeps_its_status_and_useful_headers_and_loses_its_words():
+    headers = {"Allow": "GET", "Retry-After": "9", "X-Path": CANARY}
+    problem = problems.from_status(HTTPException(405, CANARY, headers))
+    assert (problem.status, problem.headers) == (405, {"Allow": "GET", "Retry-After": "9"})
+    assert CANARY not in str(problem.body())
+    assert problems.from_status(HTTPException(418, CANARY)).kind == "malformed"
+    assert problems.from_status(HTTPException(502, CANARY)).kind == "internal"
+
+
 def test_an_unknown_path_is_a_problem_that_does_not_repeat_it(client):
     assert_problem(client.get(f"/{CANARY}"), "not-found")
 
@@ -214,6 +233,12 @@ def test_every_mistake_is_told_at_once(client):
         "header.x-count",
         "query.limit",
     ]
+
+
+def test_an_apps_own_kind_of_mistake_is_told_in_the_apps_words():
+    error = {"type": "unlucky", "loc": ("body", "named"), "ctx": {"value": CANARY}}
+    words = {"unlucky": "it brings no luck"}
+    assert told(error, {}, {"named"}, words) == ("body.named", "it brings no luck")
 
 
 def test_a_key_that_the_schema_does_not_know_is_not_repeated(client):

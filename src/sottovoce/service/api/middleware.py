@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sottovoce.service.api.problems import Problem, from_exception
 from sottovoce.service.api.rates import RateLimit, Rates
+from sottovoce.service.telemetry import span
 
 UNMATCHED = "unmatched"
 """The route of a request that met none."""
@@ -65,7 +66,7 @@ def install(
 
 
 class RequestLog:
-    """One line and one observation a request; whatever escapes is a 500 and no traceback.
+    """One line, one observation and one span a request; what escapes is a 500, no traceback.
 
     Parameters
     ----------
@@ -96,7 +97,10 @@ class RequestLog:
                 size += len(message.get("body", b""))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            span("http request") as traced,
+        ):
             try:
                 await self.app(scope, receive, counted)
             except Exception as exception:
@@ -105,11 +109,16 @@ class RequestLog:
                 elif status < 500:  # a stream that broke; a 500 has logged its reason already
                     from_exception(exception)
             finally:
-                self._tell(scope, status, size, perf_counter() - begun)
+                route = self._template(scope)
+                method = scope["method"] if scope["method"] in METHODS else "OTHER"
+                traced(
+                    http__route=route,
+                    http__request__method=method,
+                    http__response__status_code=status,
+                )
+                self._tell(route, method, status, size, perf_counter() - begun)
 
-    def _tell(self, scope: Scope, status: int, size: int, seconds: float) -> None:
-        route = self._template(scope)
-        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+    def _tell(self, route: str, method: str, status: int, size: int, seconds: float) -> None:
         structlog.get_logger().info(
             "request",
             method=method,

@@ -63,7 +63,9 @@ LIMITS = ("min_length", "max_length", "gt", "ge", "lt", "le")
 """What of an error's context comes from the schema and never from the request."""
 
 
-def told(error: Mapping[str, Any], body: object, known: set[str]) -> Mistake:
+def told(
+    error: Mapping[str, Any], body: object, known: set[str], words: Mapping[str, str] = WORDS
+) -> Mistake:
     """Say where one error is and what, from nothing but the schema.
 
     Parameters
@@ -74,12 +76,14 @@ def told(error: Mapping[str, Any], body: object, known: set[str]) -> Mistake:
         The parsed body, which tells a position in a list from a number that is a key.
     known
         Names that the schema publishes.
+    words
+        What to say of each kind of error; none of its sentences is made from a request.
     """
-    words = WORDS.get(error["type"], "it is not valid")
+    said = words.get(error["type"], "it is not valid")
     limits = {name: error.get("ctx", {}).get(name) for name in LIMITS}
     if any(isinstance(each, str) for each in limits.values()):
         return where(error["loc"], body, known), "it is not valid"
-    return where(error["loc"], body, known), words.format_map(limits)
+    return where(error["loc"], body, known), said.format_map(limits)
 
 
 def where(place: Sequence[str | int], body: object, known: set[str]) -> str:

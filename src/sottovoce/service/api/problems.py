@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from sottovoce.service.api.mistakes import Mistake, told
+from sottovoce.service.api.mistakes import WORDS, Mistake, told
 from sottovoce.service.logs import failure
 
 MEDIA_TYPE = "application/problem+json"
@@ -147,7 +147,9 @@ def from_status(exception: HTTPException) -> Problem:
     return Problem(kind, headers=kept)
 
 
-def from_validation(exception: RequestValidationError, known: set[str]) -> Problem:
+def from_validation(
+    exception: RequestValidationError, known: set[str], words: Mapping[str, str] = WORDS
+) -> Problem:
     """Say where a request leaves the schema, or that its JSON cannot be read.
 
     Parameters
@@ -156,11 +158,13 @@ def from_validation(exception: RequestValidationError, known: set[str]) -> Probl
         What FastAPI raised.
     known
         The names that the API's schema publishes; only these are repeated.
+    words
+        What to say of each kind of error.
     """
     errors = exception.errors()
     if any(error["type"] == "json_invalid" for error in errors):
         return Problem("malformed", "The body is not JSON.")
-    mistakes: Sequence[Mistake] = [told(error, exception.body, known) for error in errors]
+    mistakes: Sequence[Mistake] = [told(error, exception.body, known, words) for error in errors]
     return Problem("invalid", errors=[{"where": w, "problem": p} for w, p in mistakes])
 
 
@@ -179,11 +183,20 @@ def names(schema: object) -> set[str]:
     return found
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, words: Mapping[str, str] | None = None) -> None:
     """Make every refusal and failure of an app a problem document, and say so in its OpenAPI.
 
     Redirects from a path with a slash too many are turned off: they would repeat the path.
+
+    Parameters
+    ----------
+    app
+        The app; its routes may come later.
+    words
+        What to say of kinds of errors that the app's own validators raise as pydantic's
+        `PydanticCustomError`, whose message is dropped like any other.
     """
+    spoken = {**WORDS, **(words or {})}
     app.router.redirect_slashes = False
     known: set[str] = set()
 
@@ -191,7 +204,7 @@ def install(app: FastAPI) -> None:
         if isinstance(exception, RequestValidationError):
             if not known:  # when the first request errs, every route is there
                 known.update(names(app.openapi()))
-            return from_validation(exception, known).response()
+            return from_validation(exception, known, spoken).response()
         if isinstance(exception, HTTPException):
             return from_status(exception).response()
         return from_exception(exception).response()
