@@ -23,7 +23,7 @@ import psycopg
 from psycopg.pq import Ping
 
 from sottovoce.errors import ServiceError
-from sottovoce.service.programs import MAJOR, Account, account, programs_for
+from sottovoce.service.programs import MAJOR, Account, account, programs_for, reason
 
 CLUSTER, SOCKET, LOG = "cluster", "socket", "log"
 USERS, STARTING = "users.lock", "starting.lock"
@@ -274,7 +274,7 @@ class Embedded:
         code, said = self._run("initdb", *_initial(), folder=partial)
         if code:
             shutil.rmtree(partial, ignore_errors=True)
-            raise ServiceError(f"{self.folder}: initdb made no cluster: {_last(said)}")
+            raise ServiceError(f"{self.folder}: initdb made no cluster: {reason(said)}")
         partial.rename(self._cluster)
         with _opened(self.folder, self._account, os.O_RDONLY) as folder:
             os.fsync(folder)  # or a power cut gives it its partial name back, and it is made anew
@@ -299,7 +299,7 @@ class Embedded:
             if "shared memory block" not in told or time.monotonic() > limit:
                 break
             time.sleep(0.1)
-        raise ServiceError(f"{self.folder}: PostgreSQL does not start: {_last(told)}")
+        raise ServiceError(f"{self.folder}: PostgreSQL does not start: {reason(told)}")
 
     def _halt(self) -> None:
         """Stop the server in order; at once if that takes too long, which loses nothing committed.
@@ -313,7 +313,7 @@ class Embedded:
             code, said = self._run("pg_ctl", *arguments, folder=self._cluster)
             if code == 0 or not self.running():
                 return
-        raise ServiceError(f"{self.folder}: PostgreSQL does not stop: {_last(said)}")
+        raise ServiceError(f"{self.folder}: PostgreSQL does not stop: {reason(said)}")
 
     def _ready(self) -> None:
         """Wait until the server takes connections, as long as it may take."""
@@ -457,12 +457,3 @@ def _added(before: dict[Path, int], folder: Path) -> str:
             stream.seek(min(before.get(path, 0), path.stat().st_size))
             told.append(stream.read().decode("utf-8", "replace"))
     return "\n".join(told)
-
-
-def _last(said: str) -> str:
-    """Give the sentence of a program's output that says why."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [
-        line for line in lines if any(kind in line for kind in ("error:", "FATAL:", "PANIC:"))
-    ]
-    return (telling or lines or ["it said nothing"])[-1]

@@ -115,6 +115,14 @@ def _made_account() -> pwd.struct_passwd:
         ) from None
 
 
+def reason(said: str) -> str:
+    """Give the sentence of a program's output that says why it failed."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    kinds = ("error:", "FATAL:", "PANIC:")
+    telling = [line for line in lines if any(kind in line for kind in kinds)]
+    return (telling or lines or ["it said nothing"])[-1]
+
+
 def wheel_programs() -> Path:
     """Give the folder of PostgreSQL's programs in the wheel.
 
