@@ -145,6 +145,11 @@ class Ensemble(Scorer):
             for points, *theirs in zip(np.array(columns).T, *grounds, strict=True)
         ]
 
+    def warm_up(self) -> None:
+        """Load every member's backbone."""
+        for member in self.members.values():
+            member.warm_up()
+
     @property
     def explains(self) -> bool:
         """Whether a member explains."""

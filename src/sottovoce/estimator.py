@@ -315,6 +315,10 @@ class Estimator(Scorer):
             for each, its in zip(bounded, grounds, strict=True)
         ]
 
+    def warm_up(self) -> None:
+        """Load the backbone."""
+        assert self.backbone is not None
+
     @property
     def explains(self) -> bool:
         """Whether the body is an evidence reader."""

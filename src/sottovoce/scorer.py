@@ -108,6 +108,9 @@ class Scorer(ABC):
         """Whether its scores come with what they rest on."""
         return False
 
+    def warm_up(self) -> None:
+        """Load now what the first window would load: weights that cannot be had are told early."""
+
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write everything that scoring needs, but backbones, into a folder."""

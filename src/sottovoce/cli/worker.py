@@ -50,6 +50,7 @@ def worker(model: Path | None, data_dir: Path | None, concurrency: int | None, o
     settings = ServiceSettings.from_environment(data_dir=data_dir, model=model)
     logs.configure()
     scorer = Estimator.from_pretrained(settings.model)
+    scorer.warm_up()
     pace = Pace() if concurrency is None else replace(Pace(), concurrency=concurrency)
     with running(settings) as service:
         hooks = Hooks() if service.embedded is None else Hooks(revive=service.embedded.restart)

@@ -45,6 +45,17 @@ def running(settings: ServiceSettings, *, migrate: bool = False) -> Iterator[Run
     ServiceError
         If the database or the master key cannot be used.
     """
+    with served(settings) as (database, embedded):
+        if migrate or embedded is not None:
+            database.migrate()
+        database.require_newest()
+        gate = open_gate(database, open_keeper(settings))
+        yield Running(settings, database, gate, embedded)
+
+
+@contextmanager
+def served(settings: ServiceSettings) -> Iterator[tuple[Database, Embedded | None]]:
+    """Give the database that the settings name, in whatever state it is, and its embedded server."""
     with ExitStack() as stack:
         embedded = None
         url = settings.database_url
@@ -53,8 +64,4 @@ def running(settings: ServiceSettings, *, migrate: bool = False) -> Iterator[Run
             url = embedded.url
         database = Database(url)
         stack.callback(database.close)
-        if migrate or embedded is not None:
-            database.migrate()
-        database.require_newest()
-        gate = open_gate(database, open_keeper(settings))
-        yield Running(settings, database, gate, embedded)
+        yield database, embedded
