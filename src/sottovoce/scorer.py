@@ -108,7 +108,7 @@ class Scorer(ABC):
         """Whether its scores come with what they rest on."""
         return False
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> None:  # noqa: B027 - some have nothing to load
         """Load now what the first window would load: weights that cannot be had are told early."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""`sottovoce backup`: the service's database in a file. Owns the command; the work is `service`'s."""
+"""`sottovoce backup`: the service's database in a file. Owns the command."""
 
 from pathlib import Path
 
