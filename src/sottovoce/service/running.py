@@ -55,7 +55,7 @@ def running(settings: ServiceSettings, *, migrate: bool = False) -> Iterator[Run
 
 @contextmanager
 def served(settings: ServiceSettings) -> Iterator[tuple[Database, Embedded | None]]:
-    """Give the database that the settings name, in whatever state it is, and its embedded server."""
+    """Give the database that the settings name, in whatever state, and its embedded server."""
     with ExitStack() as stack:
         embedded = None
         url = settings.database_url
