@@ -39,7 +39,8 @@ SECRET_BYTES = 32
 SHORTEST, LONGEST = 24, 64
 
 TIMEOUT = 15.0
-"""Seconds for connecting and for each read; the scheme recommends 15 to 30."""
+"""Seconds for connecting and for each read; the scheme recommends 15 to 30. There is no limit on
+the whole: a receiver that sends its headers byte by byte holds one attempt for longer."""
 
 ADDRESSES_TRIED = 3
 """Addresses of one host that an attempt connects to in turn: one of each IP version and one more,

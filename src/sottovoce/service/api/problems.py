@@ -261,6 +261,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "detail": {"type": "string"},
         "purpose": {"type": "string"},
         "retry_after": {"type": "integer"},
+        "limit": {"type": "integer"},
         "incident": {"type": "string", "format": "uuid"},
         "errors": {
             "type": "array",
