@@ -26,7 +26,7 @@ from sottovoce.service.refusals import (
     Refusal,
 )
 from sottovoce.service.settings import ServiceSettings
-from sottovoce.service.telemetry import Queue, telemetry
+from sottovoce.service.telemetry import FASTAPI_SILENT, Queue, telemetry
 
 DESCRIPTION = (
     "Keeps what people say to a companion safe, estimates how severe their depression is when "
@@ -51,6 +51,7 @@ def new_app(settings: ServiceSettings, gate: Gate) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        telemetry=FASTAPI_SILENT,
         openapi_url=None if settings.production else "/openapi.json",
     )
     measured = telemetry(__version__)
