@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
@@ -199,7 +200,7 @@ ATTRIBUTES = frozenset(
 """Attributes that a span may have; any other is left out."""
 
 
-FASTAPI_SILENT = {"tracing": False, "metrics": False, "logs": False}
+FASTAPI_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """For `FastAPI(telemetry=...)`: its own spans would hold paths and thus people's ids
 (`url.path`), and its log records whole exceptions. `api.middleware.RequestLog` makes the span."""
 
