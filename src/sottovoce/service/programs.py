@@ -31,8 +31,8 @@ would share the data with every other service that runs as nobody."""
 
 COPIES = Path("/var/lib/sottovoce")
 """Where root puts a copy of the programs that the account can reach, when its own are in a place
-that only root can enter. Only root can write below /var/lib (Filesystem Hierarchy Standard 3.0,
-5.8)."""
+that only root can enter: the place for what programs keep (Filesystem Hierarchy Standard 3.0, 5.8),
+in which, unlike /tmp, nobody else can put something under the same name first."""
 
 
 @dataclass(frozen=True, slots=True)
