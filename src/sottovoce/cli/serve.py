@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -80,13 +80,21 @@ def _run(service: "Running", settings: "ServiceSettings", worker: bool) -> None:
         timeout_graceful_shutdown=10,
     )
     server = uvicorn.Server(chosen)
+    signal.signal(signal.SIGTERM, _end)  # uvicorn raises it once more when it has finished
     supervisor.start()
     try:
         _tell(settings, listener.getsockname()[1])
         server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave the worker behind
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)  # a second one would leave the worker behind
         supervisor.close()
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    sys.exit(0)
 
 
 def _bound(settings: "ServiceSettings") -> Any:
@@ -109,7 +117,7 @@ def _bound(settings: "ServiceSettings") -> Any:
 def _command(settings: "ServiceSettings") -> list[str]:
     """Give the command of the worker; everything else it reads from the environment as we do."""
     command = [sys.executable, "-m", "sottovoce.cli", "worker"]
-    command += ["--data-dir", str(settings.data_dir)]
+    command += ["--data-dir", str(settings.data_dir), "--until-closed"]
     return command + (["--model", str(settings.model)] if settings.model is not None else [])
 
 

@@ -1,5 +1,9 @@
 """`sottovoce worker`: scores what waits. Owns the command; the work is `service.worker`'s."""
 
+import os
+import signal
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +36,14 @@ from sottovoce.errors import require
     help="People at the same time: up to 32 are scored together.  [default: 32]",
 )
 @click.option("--once", is_flag=True, help="End when nothing waits any more.")
-def worker(model: Path | None, data_dir: Path | None, concurrency: int | None, once: bool) -> None:
+@click.option("--until-closed", is_flag=True, help="End when the standard input is closed.")
+def worker(
+    model: Path | None,
+    data_dir: Path | None,
+    concurrency: int | None,
+    once: bool,
+    until_closed: bool,
+) -> None:
     """Score people of the monitoring service when something new was said.
 
     sottovoce serve starts one; any number of them share the work. The model is loaded once. The
@@ -49,9 +60,18 @@ def worker(model: Path | None, data_dir: Path | None, concurrency: int | None, o
 
     settings = ServiceSettings.from_environment(data_dir=data_dir, model=model)
     logs.configure()
+    if until_closed:
+        threading.Thread(target=_wait_for_the_end, daemon=True).start()
     scorer = Estimator.from_pretrained(settings.model)
     scorer.warm_up()
     pace = Pace() if concurrency is None else replace(Pace(), concurrency=concurrency)
     with running(settings) as service:
         hooks = Hooks() if service.embedded is None else Hooks(revive=service.embedded.restart)
         run_worker(service.gate, settings, scorer, pace=pace, hooks=hooks, once=once)
+
+
+def _wait_for_the_end() -> None:
+    """Ask this process to finish when whoever started it is gone, and with it the pipe."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -85,4 +85,5 @@ class Supervisor:
 
     def _spawn(self) -> None:
         self._begun = time.monotonic()
-        self._worker = subprocess.Popen(self._command)  # noqa: S603 - this program's own command
+        # its end of the pipe closes with this process, however that ends
+        self._worker = subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603 - ours
