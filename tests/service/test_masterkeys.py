@@ -63,7 +63,7 @@ def test_two_keys_of_one_name_and_none_at_all_are_refused():
     assert "two keys" in refused(f"a:{key},a:{key}")
     assert "no master key" in refused(" \n")
     with pytest.raises(ServiceError, match="no master key"):
-        MasterKeys({})
+        MasterKeys({}).wrap(GOOD, b"context")
 
 
 def test_keys_come_back_from_their_text_in_their_order():

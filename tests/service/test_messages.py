@@ -252,7 +252,7 @@ def test_no_message_is_left_unread_however_workers_and_senders_meet(gate):
                 return
             if job is not None:
                 args = ask(gate, "SELECT args FROM procrastinate_jobs WHERE id = :id", id=job)
-                person = args[0].args["person"]
+                [person] = args[0].args.values()
                 with gate.open(SERVICE, "score.read", UUID(person)) as case:
                     read[person] = max(read.get(person, 0), messages.count(case))
 

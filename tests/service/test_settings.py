@@ -35,7 +35,6 @@ def test_every_variable_is_read():
             "SOTTOVOCE_BODY_LIMIT": "10",
             "SOTTOVOCE_REQUESTS_PER_MINUTE": "20",
             "SOTTOVOCE_ALLOWED_HOSTS": "a.example, b.example",
-            "SOTTOVOCE_PRIVATE_WEBHOOKS": "1",
             "SOTTOVOCE_PATIENT_SYSTEM": "urn:x",
             "SOTTOVOCE_OIDC_ISSUER": "https://i.example",
             "SOTTOVOCE_OIDC_AUDIENCE": "a",
@@ -56,7 +55,6 @@ def test_every_variable_is_read():
         body_limit=10,
         requests_per_minute=20,
         allowed_hosts=("a.example", "b.example"),
-        private_webhooks=True,
         patient_system="urn:x",
         oidc=Oidc("https://i.example", "a", "keys.json", "role"),
     )
