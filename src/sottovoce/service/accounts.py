@@ -19,7 +19,7 @@ from sottovoce.service.actions import ACTIONS
 from sottovoce.service.database import Database
 from sottovoce.service.gate import Case
 from sottovoce.service.principals import ROLES, Principal, Role
-from sottovoce.service.refusals import Conflict, Invalid, NotFound
+from sottovoce.service.refusals import Conflict, Invalid, NotFound, check_storable
 from sottovoce.service.tables import accounts, api_keys, caseloads
 
 PREFIX = "sv_"
@@ -81,10 +81,12 @@ def add_account(
     Raises
     ------
     Invalid, Conflict
-        If there is no such role, or the name or subject is taken.
+        If there is no such role, or the name or subject is taken or cannot be kept.
     """
     if role not in ROLES:
         raise Invalid("role", f"it is none of {', '.join(ROLES)}")
+    check_storable("name", name)
+    check_storable("subject", subject or "")
     account = Account(uuid4(), name, role, subject, at, None)
     row = {"id": account.id, "name": name, "role": role, "subject": subject, "created_at": at}
     added = insert(accounts).values(**row).on_conflict_do_nothing().returning(accounts.c.id)

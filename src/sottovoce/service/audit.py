@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select, text, tuple_
+from sqlalchemy import Connection, bindparam, exists, select, text, tuple_
 
 from sottovoce.conversations import format_time
 from sottovoce.errors import ServiceError
@@ -86,6 +86,7 @@ class Entry:
 
 
 _HEADS = select(audit_heads.c.lane, audit_heads.c.number, audit_heads.c.mac)
+_STRAYS = select(exists().where(~audit.c.lane.between(0, LANES - 1) | (audit.c.number < 1)))
 _LOCKED = (
     _HEADS.where(audit_heads.c.lane.in_(bindparam("lanes", expanding=True)))
     .order_by(audit_heads.c.lane)
@@ -172,6 +173,8 @@ def verify(
         Heads that an earlier verification gave: each must still be there.
     """
     counted, found = 0, dict[int, tuple[int, str]]()
+    if connection.execute(_STRAYS).scalar():
+        return Verdict(0, "there are entries outside of every chain: they were inserted", found)
     expected = {row.lane: (row.number, bytes(row.mac)) for row in connection.execute(_HEADS)}
     for lane in range(LANES):
         number, before = 0, b""
@@ -205,9 +208,10 @@ def read_anchors(record: object) -> dict[int, tuple[int, str]]:
         If they are not of that form.
     """
     try:
-        assert isinstance(record, dict)
+        if not isinstance(record, dict):
+            raise TypeError
         return {int(lane): (int(number), str(mac)) for lane, (number, mac) in record.items()}
-    except (AssertionError, TypeError, ValueError):
+    except (TypeError, ValueError):
         raise ServiceError(
             "these are no heads of an audit log; give the heads that audit verify --json printed"
         ) from None

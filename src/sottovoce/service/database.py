@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.engine import make_url
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from sottovoce.errors import ServiceError
@@ -23,6 +24,11 @@ WAIT_SECONDS = 10.0
 
 MIGRATING = 0x50_54_54_4F
 """Number of the advisory lock under which one process migrates; any number, the same for all."""
+
+
+UTC_SESSION = "-c timezone=UTC"
+"""Of every session: west of Greenwich the first hours of the year 1 would lie before it, and Python
+could not read a row any more that somebody dated so."""
 
 
 class Database:
@@ -44,8 +50,13 @@ class Database:
             max_overflow=0,
             pool_timeout=WAIT_SECONDS,
             hide_parameters=True,
-            connect_args={"connect_timeout": int(WAIT_SECONDS), "application_name": "sottovoce"},
+            connect_args={
+                "connect_timeout": int(WAIT_SECONDS),
+                "application_name": "sottovoce",
+                "options": f"{self.url.query.get('options', '')} {UTC_SESSION}".strip(),
+            },
         )
+        event.listen(self.engine, "handle_error", _without_values)
 
     @property
     def conninfo(self) -> str:
@@ -122,6 +133,15 @@ class Database:
                 f"the schema could not be brought forward ({type(error).__name__}); nothing was "
                 "changed: look into the database's log"
             ) from None
+
+
+def _without_values(context: ExceptionContext) -> None:
+    """Keep the server's own words out of an error: its DETAIL repeats whole rows."""
+    error = context.original_exception
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        error.args = (f"SQLSTATE {error.sqlstate}",)
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.args = (f"{type(error).__name__}, {error.args[0]}",)
 
 
 def newest_revision() -> str:

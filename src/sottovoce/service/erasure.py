@@ -2,9 +2,11 @@
 
 Owns what is deleted, and when after a withdrawal. Does not know who may ask for it (`gate`).
 
-A person's row holds the only copy of their key: when it is deleted, nothing that the key sealed can
-be read again, wherever a copy of it lies. What stays is the consent ledger and the audit log, under
-a random number that leads to nobody.
+A person's row holds the only copy of their key, wrapped: when it is deleted, nothing that the key
+sealed can be read in tables or in copies made afterwards. Copies of the row made before, in older
+backups and until they are overwritten in the write-ahead log and the table's file, open for whoever
+holds the master key of that time: rotating the master key and destroying the old one ends that,
+too. What stays is the consent ledger and the audit log, under a random number that leads to nobody.
 """
 
 from datetime import timedelta

@@ -114,6 +114,7 @@ class Gate:
     ) -> None:
         self.database, self.keeper, self.index, self.clock = database, keeper, index, clock
         self._audit_key = audit_key
+        self._waiting: dict[Connection, list[Entry]] = {}
 
     @contextmanager
     def open(self, who: Principal, action: str, person: str | UUID) -> Iterator[Case]:
@@ -163,8 +164,9 @@ class Gate:
             with self.database.transaction() as connection:
                 if not ACTIONS[action].allows(who):
                     raise Forbidden
-                yield connection
-                self.note(connection, [Entry.of(who, action, None, "ok", at)])
+                with self._together(connection) as entries:
+                    yield connection
+                    entries.append(Entry.of(who, action, None, "ok", at))
         except Exception as error:
             outcome = error.outcome if isinstance(error, Refusal) else "failed"
             self._note_failure(Entry.of(who, action, None, outcome, at), error)
@@ -196,7 +198,23 @@ class Gate:
         return cases
 
     def note(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        """Write entries to the audit log, the last thing in a transaction."""
+        """Write entries to the audit log: the last thing in a transaction, or at `work`'s end."""
+        if connection in self._waiting:
+            self._waiting[connection] += entries
+        else:
+            audit.append(connection, self._audit_key, entries)
+
+    @contextmanager
+    def _together(self, connection: Connection) -> Iterator[list[Entry]]:
+        """Keep entries back until the end, since chains can be locked in order only at once.
+
+        Two callers who note page after page would each hold a chain that the other waits for.
+        """
+        entries = self._waiting[connection] = []
+        try:
+            yield entries
+        finally:
+            del self._waiting[connection]
         audit.append(connection, self._audit_key, entries)
 
     def verify(self, anchors: dict[int, tuple[int, str]] | None = None) -> audit.Verdict:

@@ -4,14 +4,16 @@ Owns its lines, which are only ever added, and what follows from a withdrawal. W
 is worked out by a trigger beside the table (`migrations`) and read by the gate. Does not know HTTP.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from sottovoce.consent import Purpose
 from sottovoce.service.gate import Case
-from sottovoce.service.refusals import Invalid
+from sottovoce.service.refusals import Invalid, check_storable
 from sottovoce.service.tables import consents
 
 SKEW = timedelta(minutes=5)
@@ -52,12 +54,14 @@ def record(case: Case, lines: list[Line]) -> frozenset[str]:
     Raises
     ------
     Invalid
-        If a time lies further ahead than clocks go wrong.
+        If a time lies further ahead than clocks go wrong, or a text cannot be kept.
     """
-    before = standing(case)
+    before, ahead = standing(case), _ahead(case)
     for number, line in enumerate(lines):
         if line.at > case.at + SKEW:
             raise Invalid(f"consent[{number}].at", "it lies in the future; send the time it was")
+        check_storable(f"consent[{number}].text_version", line.text_version)
+        check_storable(f"consent[{number}].source", line.source)
     rows = [
         {
             "person_id": case.person,
@@ -65,7 +69,7 @@ def record(case: Case, lines: list[Line]) -> frozenset[str]:
             "granted": line.granted,
             "text_version": line.text_version,
             "source": line.source,
-            "at": min(line.at, case.at),
+            "at": _counting(line, case, ahead),
             "recorded_at": case.at,
         }
         for line in lines
@@ -75,11 +79,30 @@ def record(case: Case, lines: list[Line]) -> frozenset[str]:
     return before - standing(case)
 
 
+def _ahead(case: Case) -> dict[str, datetime]:
+    """Give the latest times of the ledger that lie ahead: this service's own clock was wrong."""
+    latest = select(consents.c.purpose, func.max(consents.c.at)).group_by(consents.c.purpose)
+    later = latest.where(consents.c.person_id == case.person, consents.c.at > case.at)
+    return {row[0]: row[1] for row in case.connection.execute(later)}
+
+
+def _counting(line: Line, case: Case, ahead: Mapping[str, datetime]) -> datetime:
+    """Give the time of a line that counts: when it was, but never ahead of the service's clock.
+
+    Where that clock stood ahead before, or another machine's does, a withdrawal of now is as late
+    as the latest line, so that it holds: it goes before a grant of the same moment.
+    """
+    at = min(line.at, case.at)
+    if not line.granted and at >= case.at - SKEW:
+        return ahead.get(line.purpose, at)
+    return at
+
+
 def standing(case: Case) -> frozenset[str]:
     """Give what a person agrees to now, from the ledger itself."""
     latest = (
         select(consents.c.purpose, consents.c.granted)
-        .distinct(consents.c.purpose)
+        .ext(distinct_on(consents.c.purpose))
         .where(consents.c.person_id == case.person)
         .order_by(
             consents.c.purpose, consents.c.at.desc(), consents.c.granted, consents.c.id.desc()

@@ -15,8 +15,10 @@ import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Protocol, cast
 
 from sottovoce.errors import ServiceError
@@ -71,7 +73,8 @@ class MasterKeys:
         for name, key in keys.items():
             if len(key) != KEY_BYTES:
                 raise ServiceError(f"master key {name} has {len(key)} bytes; give {KEY_BYTES}")
-            if len(set(key)) < KEY_BYTES // 4:  # 32 random bytes have 30 on average
+            # 32 random bytes have 30 different ones on average, and 16 or fewer once in 10^14
+            if len(set(key)) <= KEY_BYTES // 2:
                 raise ServiceError(
                     f"master key {name} is not random; make one with sottovoce keys master"
                 )
@@ -80,7 +83,9 @@ class MasterKeys:
     @property
     def current(self) -> str:
         """Name of the first key."""
-        return next(iter(self._keys))
+        for name in self._keys:
+            return name
+        raise ServiceError("there is no master key; sottovoce keys master makes one")
 
     @property
     def text(self) -> str:
@@ -114,7 +119,7 @@ class MasterKeys:
         nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
         try:
             return AESGCM(self._keys[key_id]).decrypt(nonce, sealed, context)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to have a nonce
             raise ServiceError(
                 f"master key {key_id} does not open what it is said to have wrapped; restore the "
                 "right key"
@@ -212,18 +217,34 @@ def read_master_keys(path: Path) -> MasterKeys:
     return parse_master_keys(text, where=str(path))
 
 
-def write_master_keys(path: Path, keys: MasterKeys) -> None:
-    """Write a key file beside its place, readable by its owner only, and move it there."""
-    partial = path.with_name(path.name + ".partial")
+def write_master_keys(path: Path, keys: MasterKeys, *, first: bool = False) -> None:
+    """Write a key file beside its place, readable by its owner only, and move it there.
+
+    Parameters
+    ----------
+    path, keys
+        Where to, and what.
+    first
+        Leave a file alone that is there already: of two processes that start at once one makes the
+        key, and nothing is sealed under a key that the other has just replaced.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(keys.text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        descriptor, name = mkstemp(prefix=path.name, suffix=".partial", dir=path.parent)  # 0600
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+                stream.write(keys.text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if first:
+                with suppress(FileExistsError):
+                    os.link(partial, path)
+            else:
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        _settle(path.parent)
     except OSError as error:
         raise ServiceError(
             f"{path}: the master key cannot be written ({error.strerror}); name another file"
@@ -252,8 +273,17 @@ def open_keeper(settings: ServiceSettings) -> KeyKeeper:
     path = key_file(settings)
     assert path is not None
     if settings.master_key_file is None and not path.exists():
-        write_master_keys(path, new_master_keys())
+        write_master_keys(path, new_master_keys(), first=True)
     return KeyFile(path)
+
+
+def _settle(folder: Path) -> None:
+    """Have the disk keep the names in a folder, too: a lost key file loses everybody."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _hook(name: str) -> KeyKeeper:
@@ -262,9 +292,11 @@ def _hook(name: str) -> KeyKeeper:
     try:
         factory = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError):
+        factory = None
+    if not callable(factory):
         raise ServiceError(
             "SOTTOVOCE_KMS names no function that can be imported; write module:function"
-        ) from None
+        )
     return cast("KeyKeeper", factory())
 
 

@@ -97,11 +97,12 @@ def add(case: Case, batch: Sequence[Said], delay: timedelta) -> Stored:
     unique = {case.index.of(case.person, "message", each.message_id): each for each in batch}
     if any(unique[case.index.of(case.person, "message", e.message_id)] != e for e in batch):
         raise Conflict("two messages of the batch share an id; give every message one of its own")
+    early = _in_order(case, batch)
     rows = [
         {
             "person_id": case.person,
             "digest": digest,
-            "at": min(said.sent_at, case.at),
+            "at": early.get(said.sent_at, said.sent_at),
             "revision": case.revision + 1,
             "received_at": case.at,
             "sealed": case.key.seal(_record(said), _place(digest)),
@@ -154,6 +155,15 @@ def count(case: Case) -> int:
     """Count a person's messages."""
     asked = select(func.count()).select_from(messages).where(messages.c.person_id == case.person)
     return int(case.connection.execute(asked).scalar_one())
+
+
+def _in_order(case: Case, batch: Sequence[Said]) -> dict[datetime, datetime]:
+    """Give the times that count for those that lie ahead: now, one microsecond after another.
+
+    An app's clock that is a little ahead must not mix questions and answers up.
+    """
+    ahead = sorted({each.sent_at for each in batch if each.sent_at > case.at}, reverse=True)
+    return {sent: case.at - timedelta(microseconds=late) for late, sent in enumerate(ahead)}
 
 
 def _check_known(case: Case, known: dict[bytes, Said]) -> None:

@@ -6,14 +6,15 @@ Owns these keys and what rotating the master key rewraps. Does not know people's
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Table, Update, and_, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from sottovoce.errors import ServiceError
 from sottovoce.service.database import Database
 from sottovoce.service.gate import Clock, Gate, now
 from sottovoce.service.masterkeys import KeyKeeper
 from sottovoce.service.sealing import Index, new_key, wrapped_by
-from sottovoce.service.tables import endpoints, people, secrets
+from sottovoce.service.tables import audit, endpoints, people, secrets
 
 REWRAPPED_AT_ONCE = 500
 """Rows of one transaction of a rotation; ours: short enough to hold nobody up."""
@@ -25,10 +26,25 @@ def open_gate(database: Database, keeper: KeyKeeper, clock: Clock = now) -> Gate
     Raises
     ------
     ServiceError
-        If the master key is not the one that the database was made with.
+        If the master key is not the one that the database was made with, or the database has lost
+        a key of its own.
     """
+    _check_whole(database)
     index = database_key(database, keeper, "index")
     return Gate(database, keeper, Index(index), database_key(database, keeper, "audit"), clock)
+
+
+def _check_whole(database: Database) -> None:
+    """Refuse to make new keys where old ones are missing: nobody would be found again."""
+    used = (("index", exists(select(people.c.id))), ("audit", exists(select(audit.c.lane))))
+    with database.transaction() as connection:
+        for name, there in used:
+            gone = and_(there, ~exists(select(secrets.c.name).where(secrets.c.name == name)))
+            if connection.execute(select(gone)).scalar():
+                raise ServiceError(
+                    f"the database's own key {name} is gone from the table secrets; restore that "
+                    "table from a backup"
+                )
 
 
 def database_key(database: Database, keeper: KeyKeeper, name: str) -> bytes:
@@ -76,19 +92,21 @@ def rewrap(database: Database, keeper: KeyKeeper) -> int:
 def _some(database: Database, keeper: KeyKeeper, place: _Wrapped) -> int:
     columns, name = place.table.c, place.table.c[place.name]
     asked = select(name, columns.key_id, columns[place.column])
-    old = asked.where(columns.key_id != keeper.current).limit(REWRAPPED_AT_ONCE)
+    old = asked.where(columns.key_id != keeper.current).order_by(name).limit(REWRAPPED_AT_ONCE)
+    with database.engine.connect() as connection:
+        rows = connection.execute(old).all()
+    changes = [_rewrapped(keeper, place, row) for row in rows]  # may ask a key service: no locks
     with database.transaction() as connection:
-        rows = connection.execute(old.with_for_update(skip_locked=False)).all()
-        for row in rows:
-            _rewrap_row(connection, keeper, place, row)
+        for change in changes:
+            connection.execute(change)
     return len(rows)
 
 
-def _rewrap_row(connection: Connection, keeper: KeyKeeper, place: _Wrapped, row: Any) -> None:
+def _rewrapped(keeper: KeyKeeper, place: _Wrapped, row: Any) -> Update:
+    """Say how a row changes, unless another rotation was there first."""
     name, key_id, wrapped = row
     context = name.encode() if isinstance(name, str) else name.bytes
     key = keeper.unwrap(key_id, wrapped, context)
-    key_id, again = wrapped_by(keeper, key, context)
-    change = {"key_id": key_id, place.column: again}
-    same = place.table.c[place.name] == name
-    connection.execute(update(place.table).where(same).values(**change))
+    current, again = wrapped_by(keeper, key, context)
+    same = (place.table.c[place.name] == name) & (place.table.c.key_id == key_id)
+    return update(place.table).where(same).values({"key_id": current, place.column: again})

@@ -70,8 +70,8 @@ def register(gate: Gate, who: Principal, external_id: str) -> tuple[Person, bool
             }
             added = insert(people).values(**row).on_conflict_do_nothing(index_elements=["digest"])
             new = connection.execute(added.returning(people.c.id)).scalar()
-            gate.note(connection, [Entry.of(who, action, new, "ok", at)])
-            if new is not None:
+            if new is not None:  # otherwise somebody else came first
+                gate.note(connection, [Entry.of(who, action, new, "ok", at)])
                 return Person(external_id, at, (), pending=False), True
     with gate.open(who, action, external_id) as case:
         return glance(case), False

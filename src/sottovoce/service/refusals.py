@@ -67,3 +67,15 @@ class Invalid(Refusal):
     def __init__(self, where: str, problem: str) -> None:
         self.where, self.problem = where, problem
         super().__init__(f"{where}: {problem}")
+
+
+def check_storable(where: str, text: str) -> None:
+    """Refuse a text that a column of the database cannot hold.
+
+    Raises
+    ------
+    Invalid
+        If it holds NUL, which PostgreSQL has no place for, or a lone surrogate.
+    """
+    if "\x00" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise Invalid(where, "it holds NUL or half a character; leave that out")

@@ -2,7 +2,11 @@
 
 Owns the form of a sealed value, the person's key and the keyed digests by which ids are found
 again. Does not know tables. When a person's key is gone nobody can read what it sealed: in tables,
-in the write-ahead log, in copies.
+in the write-ahead log, in copies made afterwards. An older copy of the row still holds the wrapped
+key, and opens as long as the master key of that time exists.
+
+A value is bound to its person, table and row. An older value of the same row would be accepted in
+its place; rows are written once, so that there is none but after a purge.
 
 References
 ----------
@@ -20,6 +24,7 @@ from uuid import UUID
 
 from sottovoce.errors import ServiceError
 from sottovoce.service.masterkeys import KEY_BYTES, NONCE_BYTES, KeyKeeper
+from sottovoce.service.refusals import Invalid
 
 FORM = b"\x01"
 """First byte of a sealed value: which form it has, so that another can come."""
@@ -52,12 +57,21 @@ class PersonKey:
             What `json` writes.
         place
             Where it lies; the same has to be said to open it.
+
+        Raises
+        ------
+        Invalid
+            If a text holds a lone surrogate, half a character, which has no bytes.
         """
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = secrets.token_bytes(NONCE_BYTES)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return FORM + nonce + AESGCM(self.key).encrypt(nonce, text.encode(), self._bound(place))
+        try:
+            plain = text.encode()
+        except UnicodeEncodeError:
+            raise Invalid("text", "it holds a lone surrogate; send whole characters") from None
+        return FORM + nonce + AESGCM(self.key).encrypt(nonce, plain, self._bound(place))
 
     def unseal(self, sealed: bytes, place: str) -> Any:
         """Open a sealed value.
@@ -105,7 +119,8 @@ class Index:
         return self._digest(person.bytes + kind.encode(), external)
 
     def _digest(self, scope: bytes, text: str) -> bytes:
-        said = len(scope).to_bytes(2, "big") + scope + text.encode()
+        plain = text.encode("utf-8", "surrogatepass")  # half a character is found nowhere
+        said = len(scope).to_bytes(2, "big") + scope + plain
         return hmac.new(self._key, said, hashlib.sha256).digest()[:DIGEST_BYTES]
 
 

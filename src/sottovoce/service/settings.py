@@ -108,7 +108,7 @@ class ServiceSettings:
     def __post_init__(self) -> None:
         mistakes = [said for said in _mistakes(self) if said]
         if mistakes:
-            raise ServiceError("; ".join(mistakes))
+            raise _ManyMistakesError(mistakes)
 
     @classmethod
     def from_environment(
@@ -132,9 +132,25 @@ class ServiceSettings:
             except ValueError as error:
                 wrong.append(f"{PREFIX}{name.upper()} {error}")
         chosen |= {name: value for name, value in given.items() if value is not None}
+        try:
+            chosen["oidc"] = _oidc(found)
+        except ValueError as error:
+            wrong.append(str(error))
+        try:
+            settings = cls(**chosen)
+        except _ManyMistakesError as error:
+            wrong += error.said
         if wrong:
             raise ServiceError("; ".join(wrong))
-        return cls(oidc=_oidc(found), **chosen)
+        return settings
+
+
+class _ManyMistakesError(ServiceError):
+    """Everything that is wrong with settings, mistake by mistake."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+        super().__init__("; ".join(said))
 
 
 def _mistakes(said: ServiceSettings) -> list[str | None]:
@@ -152,6 +168,7 @@ def _mistakes(said: ServiceSettings) -> list[str | None]:
         two if len(keys) > 1 else None,
         none if said.production and not keys else None,
         open_host if said.host not in LOOPBACK and said.allowed_hosts is None else None,
+        "SOTTOVOCE_ALLOWED_HOSTS names no host" if said.allowed_hosts == () else None,
         "the port is not from 0 to 65535" if not 0 <= said.port <= 65535 else None,
         _not_negative("SOTTOVOCE_SCORE_DELAY", said.score_delay),
         _not_negative("SOTTOVOCE_PURGE_AFTER_DAYS", said.purge_after_days),
@@ -173,7 +190,16 @@ def _positive(name: str, value: int) -> str | None:
 
 
 def _no_postgresql(url: str | None) -> str | None:
-    if url is None or url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if url is None:
+        return None
+    try:
+        scheme = make_url(url).drivername
+    except (ArgumentError, ValueError):  # their words repeat parts of the address
+        scheme = ""
+    if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
         return None
     return "SOTTOVOCE_DATABASE_URL is no address of a PostgreSQL server (postgresql://...)"
 
@@ -238,6 +264,6 @@ def _oidc(found: Mapping[str, str]) -> Oidc | None:
         return None
     missing = [f"{PREFIX}OIDC_{name.upper()}" for name, value in given.items() if not value]
     if missing:
-        raise ServiceError(f"{', '.join(missing)} must be set, too, for bearer tokens")
+        raise ValueError(f"{', '.join(missing)} must be set, too, for bearer tokens")
     claim = found.get(f"{PREFIX}OIDC_ROLE_CLAIM") or ROLE_CLAIM
     return Oidc(**given, role_claim=claim)

@@ -17,6 +17,8 @@ from sottovoce.service.gate import Case, Gate
 from sottovoce.service.principals import Principal
 from sottovoce.service.research import Participant, Terms, export_research
 
+ACTION = "research.export"
+
 AT_ONCE = 50
 """People opened in one transaction; ours: their audit entries are written together."""
 
@@ -42,8 +44,8 @@ def export_study(
     dict
         The manifest.
     """
-    with gate.work(who, "research.export"):
-        pass  # refused here, before anything is written; each person is noted below
+    with gate.work(who, ACTION):
+        pass  # refused here, before anything is written
     terms = Terms(deidentifier, gate.clock(), allow_few)
     return export_research(_participants(gate, who), folder, terms)
 
@@ -51,8 +53,8 @@ def export_study(
 def _participants(gate: Gate, who: Principal) -> Iterator[Participant]:
     after = None
     while True:
-        with gate.database.transaction() as connection:
-            cases = gate.listed(connection, who, "research.export", after, AT_ONCE)
+        with gate.work(who, ACTION) as connection:
+            cases = gate.listed(connection, who, ACTION, after, AT_ONCE)
             found = [_participant(case) for case in cases]
         yield from found
         if len(cases) < AT_ONCE:

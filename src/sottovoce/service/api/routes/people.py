@@ -35,8 +35,9 @@ def list_people(
 ) -> PeopleOut:
     """List people: all of them to an app, their caseload to a clinician."""
     after = cursors.after_person(cursor)
-    with has.gate.database.transaction() as connection:
-        cases = has.gate.listed(connection, who, "people.list", after, limit + 1)
+    action = "people.list"
+    with has.gate.work(who, action) as connection:
+        cases = has.gate.listed(connection, who, action, after, limit + 1)
         shown = [PersonOut.of(stored.glance(case)) for case in cases[:limit]]
     more = cursors.person_cursor(cases[limit - 1].person) if len(cases) > limit else None
     return PeopleOut(people=shown, next=more)
