@@ -19,7 +19,7 @@ def postgres(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(postgres):
+def administration(postgres):
     """The server's own database, in which every statement stands alone."""
     engine = create_engine(postgres.url, isolation_level="AUTOCOMMIT")
     yield engine
@@ -33,28 +33,28 @@ def programs(postgres):
 
 
 @pytest.fixture(scope="session")
-def template(server):
+def template(administration):
     """Name of a migrated database, which is only ever copied."""
-    _run(server, "CREATE DATABASE template_of_tests")
-    made = Database(_url(server, "template_of_tests"))
+    _run(administration, "CREATE DATABASE template_of_tests")
+    made = Database(_url(administration, "template_of_tests"))
     made.migrate()
     made.close()
     return "template_of_tests"
 
 
 @pytest.fixture
-def new_database(server):
+def new_database(administration):
     """Give an address of a new database; of an empty one, or of a copy."""
     names = []
 
     def make(template: str = "template0") -> str:
         names.append(f"test_{secrets.token_hex(8)}")
-        _run(server, f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
-        return _url(server, names[-1])
+        _run(administration, f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
+        return _url(administration, names[-1])
 
     yield make
     for name in names:
-        _run(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        _run(administration, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def gate(database):
     return open_gate(database, new_master_keys())
 
 
-def _run(server, statement: str) -> None:
-    with server.connect() as connection:
+def _run(administration, statement: str) -> None:
+    with administration.connect() as connection:
         connection.execute(text(statement))
 
 
-def _url(server, name: str) -> str:
-    return server.url.set(database=name).render_as_string(hide_password=False)
+def _url(administration, name: str) -> str:
+    return administration.url.set(database=name).render_as_string(hide_password=False)

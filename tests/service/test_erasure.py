@@ -1,7 +1,6 @@
 import subprocess
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from tests.service.filled import fill, of_everything
@@ -41,10 +40,10 @@ def copied(gate, programs):
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
-def logged(gate):
+def logged(gate, postgres):
     """Give everything that the write-ahead log holds."""
     ask(gate, "SELECT pg_switch_wal()")
-    folder = Path(ask(gate, "SHOW data_directory")[0][0]) / "pg_wal"
+    folder = postgres.folder / "cluster" / "pg_wal"
     return b"".join(each.read_bytes() for each in folder.iterdir() if each.is_file())
 
 
@@ -54,15 +53,15 @@ def erase(gate, person):
     return case
 
 
-def test_no_plaintext_is_anywhere_before_or_after_somebody_is_erased(gate, programs):
+def test_no_plaintext_is_anywhere_before_or_after_somebody_is_erased(gate, postgres, programs):
     person = f"{CANARY}-person"
     fill(gate, person, CANARY)
     marker = "marker-of-this-test"
     record(gate, person, ledger.Line("warning", True, gate.clock(), marker, marker))
-    places = dumped(gate), copied(gate, programs), logged(gate)
+    places = dumped(gate), copied(gate, programs), logged(gate, postgres)
     assert [marker.encode() in place for place in places] == [True] * 3  # it would be found
     erase(gate, person)
-    places += dumped(gate), copied(gate, programs), logged(gate)
+    places += dumped(gate), copied(gate, programs), logged(gate, postgres)
     for encoded in (CANARY.encode(), CANARY.encode().hex().encode(), CANARY.encode("utf-16-le")):
         assert [encoded in place for place in places] == [False] * 6
 

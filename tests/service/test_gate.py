@@ -36,7 +36,7 @@ TO_ONE = {
     "score.read": ("service", "monitoring"),
     "score.store": ("service", "monitoring"),
     "score.purge": ("service", None),
-    "webhooks.deliver": ("service", "monitoring"),
+    "events.read": ("app", None),
     "caseload.manage": ("admin", None),
 }
 TO_SEVERAL = {

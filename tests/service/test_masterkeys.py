@@ -144,7 +144,24 @@ def test_of_processes_that_start_at_once_all_have_the_same_key(tmp_path):
     for number in range(20):
         settings = ServiceSettings(data_dir=tmp_path / str(number))
         found = at_once(lambda _, settings=settings: masterkeys.open_keeper(settings), 8)
-        assert len({each.text for each in found}) == 1
+        assert len({each.current for each in found}) == 1
+
+
+def test_a_key_file_is_read_again_when_it_changes(tmp_path):
+    settings = ServiceSettings(data_dir=tmp_path)
+    held = masterkeys.open_keeper(settings)
+    before, wrapped = held.current, held.wrap(b"k" * 32, b"c")
+    newer = masterkeys.read_master_keys(tmp_path / "master.key").newer()
+    masterkeys.write_master_keys(tmp_path / "master.key", newer)
+    assert held.current == newer.current != before
+    assert held.unwrap(before, wrapped, b"c") == b"k" * 32
+    assert newer.unwrap(held.current, held.wrap(b"n" * 32, b"c"), b"c") == b"n" * 32
+    masterkeys.write_master_keys(tmp_path / "master.key", newer.without_old())
+    with pytest.raises(ServiceError, match="is not here"):
+        held.unwrap(before, wrapped, b"c")
+    (tmp_path / "master.key").unlink()
+    with pytest.raises(ServiceError, match="cannot be read"):
+        held.wrap(b"k" * 32, b"c")
 
 
 def test_a_first_key_never_replaces_one_that_is_there(tmp_path):

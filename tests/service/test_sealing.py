@@ -109,5 +109,6 @@ def test_half_a_character_in_an_id_is_an_id_like_another():
 
 def test_a_new_key_opens_by_its_keeper():
     keys = new_master_keys()
-    key, wrapped = new_key(keys, b"context")
-    assert keys.unwrap(keys.current, wrapped, b"context") == key
+    key, name, wrapped = new_key(keys, b"context")
+    assert name == keys.current
+    assert keys.unwrap(name, wrapped, b"context") == key

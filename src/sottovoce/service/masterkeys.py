@@ -136,8 +136,7 @@ class KeyFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._changed, self._keys = path, -1, MasterKeys({})
-        self._newest()
+        self._path, self._changed, self._keys = path, _changed(path), read_master_keys(path)
 
     @property
     def current(self) -> str:
@@ -153,13 +152,18 @@ class KeyFile:
         return self._newest().unwrap(key_id, wrapped, context)
 
     def _newest(self) -> MasterKeys:
-        try:
-            changed = self._path.stat().st_mtime_ns
-        except OSError:
-            changed = -1  # reading says what is wrong
+        changed = _changed(self._path)
         if changed != self._changed:
             self._keys, self._changed = read_master_keys(self._path), changed
         return self._keys
+
+
+def _changed(path: Path) -> int | None:
+    """Give when a file was changed, in nanoseconds; None where it is gone, as reading will tell."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def new_master_keys() -> MasterKeys:
