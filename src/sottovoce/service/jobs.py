@@ -33,10 +33,6 @@ from sottovoce.service.logs import failure
 Handler = Callable[[UUID], Awaitable[str]]
 """What does a job about a row, by its id, and says in a word what came of it."""
 
-TEND_CRON = "* * * * * */15"
-"""Every 15 seconds (the sixth field). Ours: with the time after which a worker counts as dead, what
-it left is taken up within 25 seconds, and an idle queue is asked four times a minute."""
-
 CONNECTIONS = 4
 """Connections of the queue itself, besides the listener's. Ours: what passes over them are single
 short statements."""
@@ -83,6 +79,14 @@ class Backoff(BaseRetryStrategy):
         wait = min(self.first * 2.0**job.attempts, self.longest)
         spread = random.SystemRandom().uniform(0.5, 1.5)
         return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait * spread))
+
+
+@dataclass(frozen=True, slots=True)
+class Tending:
+    """Looking after the queue: what is done, and when, as cron with seconds in a sixth field."""
+
+    work: Callable[[], Awaitable[None]]
+    cron: str
 
 
 class Watcher(Protocol):
@@ -162,7 +166,7 @@ class Queue(JobManager):
 def make_app(
     database: Database,
     handlers: Mapping[str, Handler],
-    tend: Callable[[], Awaitable[None]],
+    tending: Tending,
     watcher: Watcher,
     backoff: Backoff,
 ) -> procrastinate.App:
@@ -174,8 +178,8 @@ def make_app(
         Migrated.
     handlers
         By the name of the task, which is its queue's, too.
-    tend
-        Looks after the queue, every now and then in one worker.
+    tending
+        Done by one of the workers each time.
     watcher
         See `Queue`.
     backoff
@@ -194,12 +198,12 @@ def make_app(
         told = app.task(name=name, queue=name, retry=backoff, pass_context=True)
         told(_guarded(database, handler))
 
-    async def tending(timestamp: int) -> None:  # noqa: ARG001 - procrastinate gives it
-        await tend()
+    async def tend(timestamp: int) -> None:  # noqa: ARG001 - procrastinate gives it
+        await tending.work()
 
     # no lock: where a worker died while it tended, nobody would ever do it again
-    task = app.task(name=TEND, queue=TEND, queueing_lock=TEND, priority=1)(tending)
-    app.periodic(cron=TEND_CRON)(task)
+    task = app.task(name=TEND, queue=TEND, queueing_lock=TEND, priority=1)(tend)
+    app.periodic(cron=tending.cron)(task)
     return app
 
 

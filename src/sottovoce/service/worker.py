@@ -27,7 +27,7 @@ from sottovoce.errors import ServiceError
 from sottovoce.scorer import Scorer
 from sottovoce.service.delivering import Delivering
 from sottovoce.service.gate import Gate
-from sottovoce.service.jobs import Backoff, Handler, make_app
+from sottovoce.service.jobs import Backoff, Handler, Tending, make_app
 from sottovoce.service.logs import failure
 from sottovoce.service.scoring import Batcher, Scoring, purge
 from sottovoce.service.settings import ServiceSettings
@@ -51,6 +51,9 @@ class Pace:
     poll
         Seconds between two looks into the queue. A job is put into it before it is due, so that
         being told of it is not enough; ours, half of what the scoring waits for more messages.
+    tend
+        When the queue is looked after: cron with seconds as a sixth field. Ours: what a dead worker
+        left is taken up within 25 seconds, and an idle queue is asked four times a minute.
     backoff
         When a job that failed is tried again.
     anew, anew_most
@@ -61,6 +64,7 @@ class Pace:
     heartbeat: float = 2.0
     dead_after: float = 10.0
     poll: float = 1.0
+    tend: str = "* * * * * */15"
     backoff: Backoff = field(default_factory=Backoff)
     anew: float = 0.5
     anew_most: float = 10.0
@@ -137,7 +141,6 @@ class Working:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), wait)
             wait = min(2 * wait, self._pace.anew_most)
-            self._database.close()  # connections to a server that is gone
             await self._revive()
         self._log.info("worker-stopped")
 
@@ -160,7 +163,8 @@ class Working:
 
     async def _round(self, *, until_empty: bool) -> None:
         """Run a procrastinate worker until it ends, for whatever reason."""
-        app = make_app(self._database, self._handlers, self._tend, self, self._pace.backoff)
+        tending = Tending(self._tend, self._pace.tend)
+        app = make_app(self._database, self._handlers, tending, self, self._pace.backoff)
         try:
             await asyncio.to_thread(self._database.check)
             async with app.open_async():
