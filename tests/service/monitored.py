@@ -122,7 +122,7 @@ def ask(gate: Gate, query: str, **values: Any) -> list[Any]:
 
 def jobs(gate: Gate, person: UUID) -> list[str]:
     """Give the status of each job about a person."""
-    query = "SELECT status::text FROM procrastinate_jobs WHERE args->>'person' = :id ORDER BY id"
+    query = "SELECT status::text FROM procrastinate_jobs WHERE args->>'row' = :id ORDER BY id"
     return [row.status for row in ask(gate, query, id=str(person))]
 
 

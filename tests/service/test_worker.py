@@ -314,7 +314,7 @@ def once(gate, ahead, scorer=None):
 def test_once_works_off_what_is_due_or_will_be_soon_and_leaves_the_rest(gate):
     soon, later = talking(gate, "ada"), talking(gate, "ben")
     change = "UPDATE procrastinate_jobs SET scheduled_at = now() + make_interval(secs => :wait) "
-    change += "WHERE args->>'person' = :id"
+    change += "WHERE args->>'row' = :id"
     ask(gate, change, wait=0.5, id=str(soon))
     ask(gate, change, wait=3600, id=str(later))
     once(gate, ahead=5.0)
