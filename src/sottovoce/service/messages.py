@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from sottovoce.conversations import Message, Role, format_time
@@ -16,6 +16,11 @@ from sottovoce.service.gate import Case
 from sottovoce.service.people import changed
 from sottovoce.service.refusals import Conflict
 from sottovoce.service.tables import messages
+
+Spot = tuple[datetime, int, int]
+"""Where a message stands among a person's: its time, the batch that it came in, its place there."""
+
+_IN_ORDER = (messages.c.at, messages.c.revision, messages.c.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +109,11 @@ def add(case: Case, batch: Sequence[Said], delay: timedelta) -> Stored:
             "digest": digest,
             "at": early.get(said.sent_at, said.sent_at),
             "revision": case.revision + 1,
+            "position": position,
             "received_at": case.at,
             "sealed": case.key.seal(_record(said), _place(digest)),
         }
-        for digest, said in unique.items()
+        for position, (digest, said) in enumerate(unique.items())
     ]
     added = insert(messages).on_conflict_do_nothing().returning(messages.c.digest)
     new = set(case.connection.execute(added, rows).scalars()) if rows else set()
@@ -125,23 +131,19 @@ def since(case: Case, moment: datetime | None = None) -> Iterator[Kept]:
     asked = select(messages).where(messages.c.person_id == case.person)
     if moment is not None:
         asked = asked.where(messages.c.at >= moment)
-    for row in case.connection.execute(asked.order_by(messages.c.at, messages.c.digest)):
+    for row in case.connection.execute(asked.order_by(*_IN_ORDER)):
         yield _kept(case, row)
 
 
-def page(
-    case: Case, after: tuple[datetime, bytes] | None, limit: int
-) -> tuple[list[Kept], tuple[datetime, bytes] | None]:
+def page(case: Case, after: Spot | None, limit: int) -> tuple[list[Kept], Spot | None]:
     """Give the next messages in the order of time, and where to go on; None at the end."""
     asked = select(messages).where(messages.c.person_id == case.person)
     if after is not None:
-        at, digest = after
-        later = (messages.c.at > at) | ((messages.c.at == at) & (messages.c.digest > digest))
-        asked = asked.where(later)
-    asked = asked.order_by(messages.c.at, messages.c.digest).limit(limit + 1)
-    rows = case.connection.execute(asked).all()
+        asked = asked.where(tuple_(*_IN_ORDER) > after)
+    rows = case.connection.execute(asked.order_by(*_IN_ORDER).limit(limit + 1)).all()
     shown = rows[:limit]
-    more = (shown[-1].at, bytes(shown[-1].digest)) if len(rows) > limit else None
+    last = shown[-1] if len(rows) > limit else None
+    more = None if last is None else (last.at, last.revision, last.position)
     return [_kept(case, row) for row in shown], more
 
 
@@ -149,12 +151,6 @@ def newest(case: Case) -> datetime | None:
     """Give when the newest message was said; None where there is none."""
     asked = select(func.max(messages.c.at)).where(messages.c.person_id == case.person)
     return case.connection.execute(asked).scalar()
-
-
-def count(case: Case) -> int:
-    """Count a person's messages."""
-    asked = select(func.count()).select_from(messages).where(messages.c.person_id == case.person)
-    return int(case.connection.execute(asked).scalar_one())
 
 
 def _in_order(case: Case, batch: Sequence[Said]) -> dict[datetime, datetime]:

@@ -77,9 +77,12 @@ messages = Table(
     Column("digest", LargeBinary, primary_key=True),
     Column("at", _TIME, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),
     Column("received_at", _TIME, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
+"""Messages of one moment keep the order in which they came: `revision` of the batch, `position` in
+it."""
 
 questionnaires = Table(
     "questionnaires",

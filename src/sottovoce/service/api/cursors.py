@@ -1,6 +1,6 @@
 """Where a page ended, as an opaque text that the next request brings back.
 
-Owns that text. It holds times and keyed digests, never an id of an app.
+Owns that text. It holds times and numbers of rows, never an id of an app.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sottovoce.conversations import format_time
+from sottovoce.service.messages import Spot
 from sottovoce.service.refusals import Invalid
 
 
@@ -27,23 +28,24 @@ def person_cursor(person: UUID) -> str:
     return _text(person.bytes)
 
 
-def after_message(cursor: str | None) -> tuple[datetime, bytes] | None:
+def after_message(cursor: str | None) -> Spot | None:
     """Read where a page of messages ended."""
     if cursor is None:
         return None
-    moment, _, digest = _bytes(cursor).partition(b"|")
     try:
-        found = datetime.fromisoformat(moment.decode("ascii"))
+        moment, revision, position = _bytes(cursor).decode("ascii").split("|")
+        found = datetime.fromisoformat(moment), int(revision), int(position)
     except (ValueError, UnicodeDecodeError):
         raise _wrong() from None
-    if found.tzinfo is None:
+    if found[0].tzinfo is None or not 0 <= found[1] < 2**63 or not 0 <= found[2] < 2**31:
         raise _wrong()
-    return found, digest
+    return found
 
 
-def message_cursor(at: datetime, digest: bytes) -> str:
+def message_cursor(spot: Spot) -> str:
     """Say where a page of messages ended."""
-    return _text(format_time(at).encode() + b"|" + digest)
+    at, revision, position = spot
+    return _text(f"{format_time(at)}|{revision}|{position}".encode())
 
 
 def after_entry(cursor: str | None) -> tuple[int, int] | None:

@@ -53,5 +53,5 @@ def read_messages(
     after = cursors.after_message(cursor)
     with has.gate.open(who, "messages.read", person_id) as case:
         found, more = stored.page(case, after, limit)
-    following = None if more is None else cursors.message_cursor(*more)
+    following = None if more is None else cursors.message_cursor(more)
     return MessagesOut(messages=[MessageOut.of(each) for each in found], next=following)

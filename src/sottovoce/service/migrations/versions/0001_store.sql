@@ -36,11 +36,12 @@ CREATE TABLE messages (
     digest bytea NOT NULL,
     at timestamptz NOT NULL,
     revision bigint NOT NULL,
+    position integer NOT NULL,
     received_at timestamptz NOT NULL,
     sealed bytea NOT NULL,
     PRIMARY KEY (person_id, digest)
 );
-CREATE INDEX messages_in_time ON messages (person_id, at);
+CREATE INDEX messages_in_time ON messages (person_id, at, revision, position);
 ALTER TABLE messages ALTER COLUMN sealed SET STORAGE EXTERNAL;  -- ciphertext does not compress
 
 CREATE TABLE questionnaires (
