@@ -110,7 +110,14 @@ def test_a_key_file_is_its_owners_alone_and_leaves_nothing_beside_it(tmp_path):
     assert read_master_keys(path).text == keys.text
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620, 0o610, 0o666])
+def test_a_group_may_read_a_key_file(tmp_path):
+    path, keys = tmp_path / "master.key", new_master_keys()
+    write_master_keys(path, keys)
+    path.chmod(0o440)
+    assert read_master_keys(path).text == keys.text
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o620, 0o610, 0o666])
 def test_a_key_file_that_others_may_touch_is_refused(tmp_path, mode):
     path = tmp_path / "master.key"
     write_master_keys(path, new_master_keys())

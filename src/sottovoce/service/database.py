@@ -26,9 +26,11 @@ MIGRATING = 0x50_54_54_4F
 """Number of the advisory lock under which one process migrates; any number, the same for all."""
 
 
-UTC_SESSION = "-c timezone=UTC"
-"""Of every session: west of Greenwich the first hours of the year 1 would lie before it, and Python
-could not read a row any more that somebody dated so."""
+SESSION = "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+"""Of every session. UTC: west of Greenwich the first hours of the year 1 would lie before it, and
+Python could not read a row any more that somebody dated so. The two limits are ours: a request that
+waits for a locked row is told to come back as one that waits for a connection is, and a process
+that hangs in a transaction does not hold its locks for ever."""
 
 
 class Database:
@@ -53,7 +55,7 @@ class Database:
             connect_args={
                 "connect_timeout": int(WAIT_SECONDS),
                 "application_name": "sottovoce",
-                "options": f"{self.url.query.get('options', '')} {UTC_SESSION}".strip(),
+                "options": f"{self.url.query.get('options', '')} {SESSION}".strip(),
             },
         )
         event.listen(self.engine, "handle_error", _without_values)
@@ -121,6 +123,7 @@ class Database:
         known = newest_revision()
         try:
             with self.engine.begin() as connection:
+                connection.execute(text("SET LOCAL lock_timeout = 0"))  # however long it takes
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MIGRATING})
                 command.upgrade(_configuration(connection), to)
         except CommandError:

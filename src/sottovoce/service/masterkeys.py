@@ -201,7 +201,7 @@ def parse_master_keys(text: str, *, where: str) -> MasterKeys:
 
 
 def read_master_keys(path: Path) -> MasterKeys:
-    """Read a key file, which nobody but its owner may read.
+    """Read a key file, which only its owner may change, and at most a group read besides.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def read_master_keys(path: Path) -> MasterKeys:
             f"{path}: the master key cannot be read ({type(error).__name__}); sottovoce keys "
             "master makes one"
         ) from None
-    if mode & 0o077:
+    if mode & 0o037:  # a group may read: Kubernetes gives a secret to a process by its group
         raise ServiceError(f"{path}: others may read the master key; run: chmod 600 {path}")
     return parse_master_keys(text, where=str(path))
 
