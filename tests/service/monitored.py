@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,7 +25,7 @@ from sottovoce.service.jobs import Backoff
 from sottovoce.service.principals import SERVICE, Principal
 from sottovoce.service.scoring import Batcher
 from sottovoce.service.settings import ServiceSettings
-from sottovoce.service.worker import Pace, Working, handlers
+from sottovoce.service.worker import Hooks, Pace, Working, handlers
 
 APP = Principal("app", uuid4(), uuid4())
 QUICK = Pace(
@@ -41,7 +43,7 @@ LIMIT = 60
 
 
 class Counting(Scorer):
-    """Scores one point for each message of the person; can be held up, and can break.
+    """Scores one point for each message of the person; can be held up, slow, or broken.
 
     Raises for whoever said "poison", quoting them as some library would.
     """
@@ -59,12 +61,14 @@ class Counting(Scorer):
         self.begun, self.open = threading.Event(), threading.Event()
         self.open.set()
         self.broken = False
+        self.seconds = 0.0
 
     def read(self, windows):
         self.batches.append(len(windows))
         self.threads.add(threading.get_ident())
         self.begun.set()
         assert self.open.wait(LIMIT)
+        time.sleep(self.seconds * len(windows))
         for each in windows:
             for message in each.messages:
                 if self.broken or message.content == "poison":
@@ -144,6 +148,7 @@ def fall_silent(gate: Gate, worker: int) -> None:
 async def working(gate: Gate, scorer: Scorer, hooks=None, pace: Pace = QUICK):
     """Run a worker beside the test, and stop it in order."""
     batcher = Batcher(scorer)
+    hooks = replace(hooks or Hooks(), stopping=batcher.give_back)
     worker = Working(gate, handlers(gate, ServiceSettings(), batcher), pace, hooks)
     task = asyncio.create_task(worker.run())
     try:

@@ -12,10 +12,11 @@ from sottovoce.estimates import estimate_record
 from sottovoce.estimator import Estimator
 from sottovoce.evidence import Grounds
 from sottovoce.explanation import Explained
-from sottovoce.service import erasure, estimates, messages
+from sottovoce.service import erasure, estimates, messages, scoring
+from sottovoce.service.jobs import Released
 from sottovoce.service.principals import SERVICE
 from sottovoce.service.refusals import ConsentMissing, NotFound
-from sottovoce.service.scoring import Asked, Batcher, Scoring, purge, read, store
+from sottovoce.service.scoring import FIRST, Asked, Batcher, Scoring, purge, read, store
 from sottovoce.stream import NO_MESSAGE, PEOPLE_AT_ONCE
 
 RULES = Counting.rules
@@ -218,10 +219,38 @@ class TestBatcher:
 
     def test_people_who_come_in_together_are_scored_together_in_one_thread(self, gate):
         person, scorer = talking(gate, "ada"), Counting()
-        found = self.explain(gate, [person] * (PEOPLE_AT_ONCE + 3), scorer)
-        assert [each.estimate.score for each in found] == [1.0] * (PEOPLE_AT_ONCE + 3)
-        assert scorer.batches == [PEOPLE_AT_ONCE, 3]
+        found = self.explain(gate, [person] * 100, scorer)
+        assert [each.estimate.score for each in found] == [1.0] * 100
+        assert scorer.batches == [FIRST, 2 * FIRST, 4 * FIRST, PEOPLE_AT_ONCE, PEOPLE_AT_ONCE, 8]
         assert len(scorer.threads) == 1
+
+    def test_batches_of_a_slow_model_are_small(self, gate, monkeypatch):
+        monkeypatch.setattr(scoring, "AIM", 0.05)
+        person, scorer = talking(gate, "ada"), Counting()
+        scorer.seconds = 0.02
+        self.explain(gate, [person] * (FIRST + 6), scorer)
+        assert scorer.batches[0] == FIRST
+        assert max(scorer.batches[1:]) <= 2
+
+    def test_who_waits_when_the_worker_stops_is_given_back_and_nobody_comes_in(self, gate):
+        window, scorer = read(gate, RULES, talking(gate, "ada")).window, Counting()
+        scorer.open.clear()
+
+        async def run():
+            batcher = Batcher(scorer)
+            waiting = [batcher.explain(window) for _ in range(FIRST + 2)]
+            await asyncio.to_thread(scorer.begun.wait)
+            batcher.give_back()
+            with pytest.raises(Released):
+                batcher.explain(window)
+            scorer.open.set()
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+            batcher.close()
+            return found
+
+        found = asyncio.run(run())
+        assert [each.estimate.score for each in found[:FIRST]] == [1.0] * FIRST
+        assert [type(each) for each in found[FIRST:]] == [Released] * 2
 
     def test_somebody_whom_the_model_cannot_read_fails_alone(self, gate):
         people = [talking(gate, name, name) for name in ("ada", "poison", "cy")]

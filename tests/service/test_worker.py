@@ -202,6 +202,48 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_has_begun(gate):
     assert workers(gate) == []
 
 
+def test_a_worker_that_is_told_to_stop_gives_back_what_it_has_not_begun(gate):
+    scorer = Counting()
+    scorer.open.clear()
+    people = [talking(gate, str(number)) for number in range(QUICK.concurrency)]
+
+    async def run():
+        async with working(gate, scorer) as worker:
+            await until(scorer.begun.is_set)
+            await until(lambda: left(gate) == [("doing",)] * len(people))
+            worker.stop()
+            scorer.open.set()
+
+    asyncio.run(run())
+    done = sum(scorer.batches)
+    assert 0 < done < len(people)
+    assert left(gate) == [("todo",)] * (len(people) - done)
+    assert sorted(scores(gate, each) for each in people) == sorted(
+        [[]] * (len(people) - done) + [[1.0]] * done
+    )
+
+
+def test_a_worker_that_finishes_a_long_job_is_not_taken_for_dead(gate):
+    scorer = Counting()
+    scorer.open.clear()
+    person = talking(gate, "ada")
+
+    def last():
+        return ask(gate, "SELECT max(last_heartbeat) FROM procrastinate_workers")[0][0]
+
+    async def run():
+        async with working(gate, scorer) as worker:
+            await until(scorer.begun.is_set)
+            worker.stop()
+            for _ in range(4):  # one may have been on its way when it was told
+                seen = last()
+                await until(lambda seen=seen: last() > seen)
+            scorer.open.set()
+
+    asyncio.run(run())
+    assert scores(gate, person) == [1.0]
+
+
 def test_a_job_whose_end_could_not_be_written_down_is_taken_up(gate, monkeypatch):
     person, settled, seen = talking(gate, "ada"), Queue.finish_job, []
 

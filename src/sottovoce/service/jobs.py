@@ -45,6 +45,10 @@ TEND = "tend"
 """The task that looks after the queue."""
 
 
+class Released(Exception):  # noqa: N818 - nothing went wrong
+    """A worker that stops gives back a job that it has not really begun."""
+
+
 class Failed(Exception):  # noqa: N818 - what procrastinate is told, and logs
     """A job did not succeed; says of what kind the failure is and nothing of its words."""
 
@@ -70,10 +74,12 @@ class Backoff(BaseRetryStrategy):
     def get_retry_decision(
         self,
         *,
-        exception: BaseException,  # noqa: ARG002 - whatever it was
+        exception: BaseException,
         job: Job,
     ) -> RetryDecision | None:
         """Say when; None after the last attempt. `Job.attempts` counts those before this one."""
+        if isinstance(exception, Released):
+            return RetryDecision(retry_at=datetime.now(UTC))
         if job.attempts + 1 >= self.attempts:
             return None
         wait = min(self.first * 2.0**job.attempts, self.longest)
@@ -219,6 +225,8 @@ def _guarded(database: Database, handler: Handler) -> Callable[..., Awaitable[No
         said = {"task": job.task_name, "job": job.id, "row": row, "attempt": job.attempts + 1}
         try:
             outcome = await handler(UUID(row))
+        except Released:
+            raise
         except Exception as error:
             known = failure(error)
             structlog.get_logger().warning("job-failed", **said, **known)

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -84,10 +84,13 @@ class Hooks:
         Called when it begins to take jobs, again after each time it began anew.
     revive
         Called when the database is away, before the next try: starts an embedded server again.
+    stopping
+        Called when it is told to stop, before it waits for what it has begun.
     """
 
     ready: Callable[[], None] = _nothing
     revive: Callable[[], None] = _nothing
+    stopping: Callable[[], None] = _nothing
 
 
 class Working:
@@ -115,6 +118,7 @@ class Working:
     def stop(self) -> None:
         """Take no more jobs, finish those begun, and end."""
         self._asked.set()
+        self._hooks.stopping()
         self.lost()
 
     def registered(self) -> None:
@@ -169,15 +173,34 @@ class Working:
             await asyncio.to_thread(self._database.check)
             async with app.open_async():
                 self._worker = self._procrastinate(app, until_empty=until_empty)
-                if self._asked.is_set():
-                    return
-                await self._worker.run()  # type: ignore[no-untyped-call]
+                if not self._asked.is_set():
+                    await self._alive(app, self._worker)
         except (ProcrastinateException, Error, ServiceError, OSError) as error:
             if until_empty:
                 raise ServiceError(_AWAY) from None
             self._log.warning("worker-lost-database", **failure(error))
         finally:
             self._worker = None
+
+    async def _alive(self, app: App, worker: Worker) -> None:
+        """Run a worker, which gives signs of life until its last job is done.
+
+        Those of procrastinate end when it begins to stop, however long its jobs take after that.
+        """
+
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(self._pace.heartbeat)
+                if worker.worker_id is not None:
+                    with contextlib.suppress(ProcrastinateException):
+                        await app.job_manager.update_heartbeat(worker.worker_id)
+
+        beating = asyncio.create_task(beat())
+        try:
+            await worker.run()  # type: ignore[no-untyped-call]
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
 
     def _procrastinate(self, app: App, *, until_empty: bool) -> Worker:
         pace = self._pace
@@ -262,6 +285,7 @@ async def _run(
     once: bool,
 ) -> None:
     batcher = Batcher(scorer, most=min(pace.concurrency, PEOPLE_AT_ONCE))
+    hooks = replace(hooks or Hooks(), stopping=batcher.give_back)
     working = Working(gate, handlers(gate, settings, batcher), pace, hooks)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
