@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from sottovoce import __version__
 from sottovoce.cli.console import example
 from sottovoce.errors import require
 
@@ -36,12 +37,22 @@ from sottovoce.errors import require
     help="People at the same time: up to 32 are scored together.  [default: 32]",
 )
 @click.option("--once", is_flag=True, help="End when nothing waits any more.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Port of this machine at which Prometheus reads the worker's metrics.",
+)
+@click.option(
+    "--metrics-host", default="127.0.0.1", show_default=True, help="Where that port is open."
+)
 @click.option("--until-closed", is_flag=True, help="End when the standard input is closed.")
-def worker(
+def worker(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes them
     model: Path | None,
     data_dir: Path | None,
     concurrency: int | None,
     once: bool,
+    metrics_port: int | None,
+    metrics_host: str,
     until_closed: bool,
 ) -> None:
     """Score people of the monitoring service when something new was said.
@@ -56,6 +67,7 @@ def worker(
     from sottovoce.service import logs
     from sottovoce.service.running import running
     from sottovoce.service.settings import ServiceSettings
+    from sottovoce.service.telemetry import serve, telemetry
     from sottovoce.service.worker import Hooks, Pace, run_worker
 
     settings = ServiceSettings.from_environment(data_dir=data_dir, model=model)
@@ -65,8 +77,13 @@ def worker(
     scorer = Estimator.from_pretrained(settings.model)
     scorer.warm_up()
     pace = Pace() if concurrency is None else replace(Pace(), concurrency=concurrency)
+    measured = telemetry(__version__, scorer.model_id)
     with running(settings) as service:
-        hooks = Hooks() if service.embedded is None else Hooks(revive=service.embedded.restart)
+        if metrics_port is not None:
+            serve(measured, metrics_port, metrics_host)
+        hooks = Hooks(telemetry=measured)
+        if service.embedded is not None:
+            hooks = replace(hooks, revive=service.embedded.restart)
         run_worker(service.gate, settings, scorer, pace=pace, hooks=hooks, once=once)
 
 

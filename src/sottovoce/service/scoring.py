@@ -10,7 +10,7 @@ what is stored: it scores each person from their next message on.
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from sottovoce.service.gate import Gate
 from sottovoce.service.jobs import Released
 from sottovoce.service.principals import SERVICE
 from sottovoce.service.refusals import ConsentMissing, NotFound
+from sottovoce.service.telemetry import span
 from sottovoce.stream import NO_MESSAGE, PEOPLE_AT_ONCE
 
 AIM = 5.0
@@ -140,11 +141,14 @@ class Batcher:
         Windows of a batch at most.
     wait
         Seconds for which a batch that is not full waits for more.
+    took
+        Hears how many seconds each batch took.
     """
 
     scorer: Scorer
     most: int = PEOPLE_AT_ONCE
     wait: float = WAIT
+    took: Callable[[float], None] = field(default=lambda _: None)
     _size: int = FIRST
     _stopped: bool = False
     _waiting: list[tuple[Window, "asyncio.Future[Explained]"]] = field(default_factory=list)
@@ -208,8 +212,11 @@ class Batcher:
     async def _score(self, batch: "list[tuple[Window, asyncio.Future[Explained]]]") -> None:
         loop, windows = asyncio.get_running_loop(), [window for window, _ in batch]
         began = time.monotonic()
-        found = await loop.run_in_executor(self._thread, self.scorer.explain, windows)
-        each = (time.monotonic() - began) / len(batch)
+        with span("score batch", sottovoce__batch__size=len(batch)):
+            found = await loop.run_in_executor(self._thread, self.scorer.explain, windows)
+        seconds = time.monotonic() - began
+        self.took(seconds)
+        each = seconds / len(batch)
         self._size = max(1, min(int(AIM / max(each, 1e-3)), 2 * len(batch), self.most))
         for (_, place), explained in zip(batch, found, strict=True):
             if not place.done():

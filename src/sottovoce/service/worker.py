@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import get_args
 from uuid import UUID
 
 import structlog
@@ -23,14 +24,16 @@ from psycopg import Error
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from sottovoce import __version__
 from sottovoce.errors import ServiceError
 from sottovoce.scorer import Scorer
 from sottovoce.service.delivering import Delivering
 from sottovoce.service.gate import Gate
-from sottovoce.service.jobs import Backoff, Handler, Tending, make_app
+from sottovoce.service.jobs import Backoff, Handler, Released, Tending, make_app
 from sottovoce.service.logs import failure
 from sottovoce.service.scoring import Batcher, Scoring, purge
 from sottovoce.service.settings import ServiceSettings
+from sottovoce.service.telemetry import Outcome, Telemetry, telemetry
 from sottovoce.service.tending import tend
 from sottovoce.service.webhooks import Reach
 from sottovoce.stream import PEOPLE_AT_ONCE
@@ -86,11 +89,14 @@ class Hooks:
         Called when the database is away, before the next try: starts an embedded server again.
     stopping
         Called when it is told to stop, before it waits for what it has begun.
+    telemetry
+        Counts what it does; None counts it for nobody.
     """
 
     ready: Callable[[], None] = _nothing
     revive: Callable[[], None] = _nothing
     stopping: Callable[[], None] = _nothing
+    telemetry: Telemetry | None = None
 
 
 class Working:
@@ -284,9 +290,15 @@ async def _run(
     hooks: Hooks | None,
     once: bool,
 ) -> None:
-    batcher = Batcher(scorer, most=min(pace.concurrency, PEOPLE_AT_ONCE))
-    hooks = replace(hooks or Hooks(), stopping=batcher.give_back)
-    working = Working(gate, handlers(gate, settings, batcher), pace, hooks)
+    hooks = hooks or Hooks()
+    measured = hooks.telemetry or telemetry(__version__, scorer.model_id)
+    most, took = min(pace.concurrency, PEOPLE_AT_ONCE), measured.scoring.observe
+    batcher = Batcher(scorer, most=most, took=took)
+    doing = {
+        name: _counted(name, each, measured)
+        for name, each in handlers(gate, settings, batcher, measured).items()
+    }
+    working = Working(gate, doing, pace, replace(hooks, stopping=batcher.give_back))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _signalled, working, number)
@@ -296,16 +308,36 @@ async def _run(
         batcher.close()
 
 
-def handlers(gate: Gate, settings: ServiceSettings, batcher: Batcher) -> dict[str, Handler]:
+def handlers(
+    gate: Gate, settings: ServiceSettings, batcher: Batcher, measured: Telemetry | None = None
+) -> dict[str, Handler]:
     """Give what a worker does, by the name of the task."""
     wait = timedelta(days=settings.purge_after_days)
-
-    delivering = Delivering(gate, Reach(settings.webhook_networks))
+    delivering = Delivering(gate, Reach(settings.webhook_networks), measured)
 
     async def purged(person: UUID) -> str:
         return await asyncio.to_thread(purge, gate, person, wait)
 
     return {"score": Scoring(gate, batcher), "purge": purged, "deliver": delivering}
+
+
+def _counted(name: str, handler: Handler, measured: Telemetry) -> Handler:
+    """Count how jobs of a task end."""
+
+    async def run(row: UUID) -> str:
+        try:
+            outcome = await handler(row)
+        except Released:
+            raise
+        except Exception:
+            measured.jobs.labels(name, "failed").inc()
+            raise
+        measured.jobs.labels(name, outcome).inc()
+        if name == "score" and outcome in get_args(Outcome):
+            measured.estimates.labels(outcome).inc()
+        return outcome
+
+    return run
 
 
 def _signalled(working: Working, number: int) -> None:
