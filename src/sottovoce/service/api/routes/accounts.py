@@ -6,19 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from sottovoce.service import accounts as stored
+from sottovoce.service.api.answers import AccountOut, AccountsOut, KeyOut, KeysOut, NewKeyOut
 from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.problems import responses
+from sottovoce.service.api.requests import AccountIn, KeyIn, PersonId
 from sottovoce.service.api.routes.people import ABOUT_ONE
-from sottovoce.service.api.schemas import (
-    AccountIn,
-    AccountOut,
-    AccountsOut,
-    KeyIn,
-    KeyOut,
-    KeysOut,
-    NewKeyOut,
-    PersonId,
-)
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
 MANAGE = "accounts.manage"

@@ -5,9 +5,10 @@ from datetime import timedelta
 from fastapi import APIRouter
 
 from sottovoce.service import erasure, events, ledger
+from sottovoce.service.api.answers import ConsentOut, ConsentsOut
 from sottovoce.service.api.dependencies import WithCaller, WithParts
+from sottovoce.service.api.requests import ConsentsIn, PersonId
 from sottovoce.service.api.routes.people import ABOUT_ONE
-from sottovoce.service.api.schemas import ConsentOut, ConsentsIn, ConsentsOut, PersonId
 from sottovoce.service.gate import Case
 
 router = APIRouter(prefix="/v1/people/{person_id}/consent", tags=["consent"])

@@ -7,17 +7,17 @@ from fastapi import APIRouter, Request
 
 from sottovoce.service import estimates as stored
 from sottovoce.service import questionnaires
-from sottovoce.service.api.caching import answered
-from sottovoce.service.api.dependencies import WithCaller, WithParts
-from sottovoce.service.api.routes.messages import WITH_CONSENT
-from sottovoce.service.api.schemas import (
+from sottovoce.service.api.answers import (
     EstimateOut,
     EstimatesOut,
     EvidenceOut,
-    PersonId,
     QuestionnaireOut,
     TrajectoryOut,
 )
+from sottovoce.service.api.caching import answered
+from sottovoce.service.api.dependencies import WithCaller, WithParts
+from sottovoce.service.api.requests import PersonId
+from sottovoce.service.api.routes.messages import WITH_CONSENT
 from sottovoce.service.refusals import NotFound
 
 router = APIRouter(prefix="/v1/people/{person_id}", tags=["estimates"])

@@ -13,19 +13,19 @@ from sottovoce import __version__
 from sottovoce.errors import DataError
 from sottovoce.service import estimates, ledger, messages, questionnaires
 from sottovoce.service import people as stored
-from sottovoce.service.api.dependencies import WithCaller, WithParts
-from sottovoce.service.api.problems import responses
-from sottovoce.service.api.routes.messages import WITH_CONSENT
-from sottovoce.service.api.routes.people import ABOUT_ONE, REFUSALS
-from sottovoce.service.api.schemas import (
+from sottovoce.service.api.answers import (
     ConsentOut,
     EstimateOut,
     ExportOut,
     MessageOut,
-    PersonId,
     PersonOut,
     QuestionnaireOut,
 )
+from sottovoce.service.api.dependencies import WithCaller, WithParts
+from sottovoce.service.api.problems import responses
+from sottovoce.service.api.requests import PersonId
+from sottovoce.service.api.routes.messages import WITH_CONSENT
+from sottovoce.service.api.routes.people import ABOUT_ONE, REFUSALS
 from sottovoce.service.fhir import Issued, Subject, bundle
 from sottovoce.service.refusals import Conflict
 from sottovoce.service.studies import export_study

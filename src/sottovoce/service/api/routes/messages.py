@@ -6,19 +6,11 @@ from fastapi import APIRouter
 
 from sottovoce.service import messages as stored
 from sottovoce.service.api import cursors
+from sottovoce.service.api.answers import MessageOut, MessagesOut, StoredOut
 from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.problems import responses
+from sottovoce.service.api.requests import PAGE, Cursor, Limit, MessagesIn, PersonId
 from sottovoce.service.api.routes.people import ABOUT_ONE
-from sottovoce.service.api.schemas import (
-    PAGE,
-    Cursor,
-    Limit,
-    MessageOut,
-    MessagesIn,
-    MessagesOut,
-    PersonId,
-    StoredOut,
-)
 
 WITH_CONSENT = ABOUT_ONE | responses("forbidden", "consent-missing")
 

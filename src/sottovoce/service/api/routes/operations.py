@@ -11,20 +11,18 @@ from sottovoce import __version__
 from sottovoce.errors import ServiceError
 from sottovoce.service import jobs
 from sottovoce.service.api import cursors
-from sottovoce.service.api.dependencies import WithCaller, WithParts
-from sottovoce.service.api.problems import Problem, responses
-from sottovoce.service.api.routes.people import ABOUT_ONE, REFUSALS
-from sottovoce.service.api.schemas import (
-    PAGE,
+from sottovoce.service.api.answers import (
     AuditEntryOut,
     AuditOut,
-    Cursor,
     DeadJobOut,
     HealthOut,
     JobsOut,
-    Limit,
     ReadyOut,
 )
+from sottovoce.service.api.dependencies import WithCaller, WithParts
+from sottovoce.service.api.problems import Problem, responses
+from sottovoce.service.api.requests import PAGE, Cursor, Limit
+from sottovoce.service.api.routes.people import ABOUT_ONE, REFUSALS
 from sottovoce.service.database import newest_revision
 from sottovoce.service.refusals import NotFound
 from sottovoce.service.tables import audit

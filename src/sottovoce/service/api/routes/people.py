@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request, Response
 from sottovoce.service import erasure
 from sottovoce.service import people as stored
 from sottovoce.service.api import cursors
+from sottovoce.service.api.answers import PeopleOut, PersonOut
 from sottovoce.service.api.caching import answered
 from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.problems import responses
-from sottovoce.service.api.schemas import PAGE, Cursor, Limit, PeopleOut, PersonId, PersonOut
+from sottovoce.service.api.requests import PAGE, Cursor, Limit, PersonId
 from sottovoce.service.tombstones import bury, tombstones
 
 REFUSALS = responses("malformed", "unauthenticated", "forbidden", "rate-limited", "unavailable")

@@ -6,16 +6,11 @@ from fastapi import APIRouter, Path, Response
 
 from sottovoce.errors import DataError
 from sottovoce.service import questionnaires as stored
+from sottovoce.service.api.answers import QuestionnaireOut, QuestionnairesOut
 from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.problems import responses
+from sottovoce.service.api.requests import ID, PersonId, QuestionnaireIn
 from sottovoce.service.api.routes.messages import WITH_CONSENT
-from sottovoce.service.api.schemas import (
-    ID,
-    PersonId,
-    QuestionnaireIn,
-    QuestionnaireOut,
-    QuestionnairesOut,
-)
 from sottovoce.service.refusals import Invalid
 
 router = APIRouter(prefix="/v1/people/{person_id}/questionnaires", tags=["questionnaires"])

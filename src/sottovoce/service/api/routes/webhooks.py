@@ -5,15 +5,10 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from sottovoce.service import events as stored
+from sottovoce.service.api.answers import EventOut, NewWebhookOut, WebhookOut, WebhooksOut
 from sottovoce.service.api.dependencies import WithCaller, WithParts
+from sottovoce.service.api.requests import WebhookIn
 from sottovoce.service.api.routes.people import ABOUT_ONE
-from sottovoce.service.api.schemas import (
-    EventOut,
-    NewWebhookOut,
-    WebhookIn,
-    WebhookOut,
-    WebhooksOut,
-)
 from sottovoce.service.events import Endpoint
 from sottovoce.service.refusals import Invalid, NotFound
 from sottovoce.service.settings import ServiceSettings
