@@ -15,6 +15,7 @@ from sottovoce.client import Client
 from sottovoce.errors import SottovoceError
 from sottovoce.service import accounts
 from sottovoce.service.api.app import new_app
+from sottovoce.service.api.routes.messages import add_messages
 from sottovoce.service.scoring import Batcher, Scoring
 from sottovoce.service.settings import ServiceSettings
 from sottovoce.service.tables import people
@@ -138,18 +139,20 @@ def wrong_key(http):
 
 
 def test_ids_of_messages_are_the_same_each_time_and_fit_the_service():
-    from sottovoce.service.api.schemas import MessageIn
-
+    form = add_messages.__annotations__["body"]
     (person,) = play_cohort.cohort(1)
     sent = [each for chat in person.chats for batch in play_cohort.batches(chat) for each in batch]
+    again = [each for chat in person.chats for batch in play_cohort.batches(chat) for each in batch]
+    assert sent == again
     assert len({each.id for each in sent}) == len(sent)
-    assert all(
-        MessageIn(
-            id=each.id,
-            conversation_id=each.conversation_id,
-            role=each.role,
-            content=each.content,
-            sent_at=each.sent_at,
-        )
+    records = [
+        {
+            "id": each.id,
+            "conversation_id": each.conversation_id,
+            "role": each.role,
+            "content": each.content,
+            "sent_at": each.sent_at,
+        }
         for each in sent
-    )
+    ]
+    assert len(form.model_validate({"messages": records}).messages) == len(sent)
