@@ -37,6 +37,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
+	$(BIN)/python docs/service.py --check
 
 bench: $(STAMP) ## run every benchmark (three hours on two cores; needs the shared data)
 	$(BIN)/python -m benchmarks.human_text

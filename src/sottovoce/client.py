@@ -298,9 +298,9 @@ class Client:
 
 def _pause() -> Callable[[Any], float]:
     """Wait as long as the service says, else longer each time, never all clients at once."""
-    from tenacity import wait_exponential_jitter
+    from tenacity import wait_exponential, wait_random
 
-    longer = wait_exponential_jitter(initial=0.2, max=LONGEST_PAUSE, jitter=0.2)
+    longer = wait_exponential(multiplier=0.2, max=LONGEST_PAUSE) + wait_random(0, 0.2)
 
     def wait(state: Any) -> float:
         error = state.outcome.exception()

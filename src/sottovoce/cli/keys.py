@@ -40,13 +40,15 @@ def keys() -> None:
 @click.option("--role", type=click.Choice(ROLES), required=True, help="What the key is for.")
 @click.option("--name", required=True, help="Account; made where there is none of this name.")
 @click.option("--days", type=float, default=90.0, show_default=True, help="How long it lives.")
+@click.option("--subject", help="Who it is for an identity provider, on a new account.")
 @click.option("--scope", "scopes", multiple=True, help="Limit it to an action; may be repeated.")
 @data_dir_option
 @json_option
-def create(
+def create(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes them
     role: str,
     name: str,
     days: float,
+    subject: str | None,
     scopes: tuple[str, ...],
     data_dir: Path | None,
     as_json: bool,
@@ -61,7 +63,7 @@ def create(
         at = service.gate.clock()
         with service.gate.work(Principal("admin"), "accounts.manage") as connection:
             known = next((a for a in accounts.list_accounts(connection) if a.name == name), None)
-            account = known or accounts.add_account(connection, name, role, at)
+            account = known or accounts.add_account(connection, name, role, at, subject)
             if account.role != role:
                 raise ServiceError(f"the account has the role {account.role}; name another one")
             key, secret = accounts.add_key(
@@ -147,36 +149,50 @@ def master(out: Path, force: bool) -> None:
     )
 
 
-@keys.command(epilog=example("sottovoce keys rotate", "sottovoce keys rotate --forget-old"))
+@keys.command(
+    epilog=example(
+        "sottovoce keys rotate",
+        "sottovoce keys rotate --rewrap",
+        "sottovoce keys rotate --forget-old",
+    )
+)
+@click.option("--rewrap", is_flag=True, help="Make no new key: wrap by the newest that is there.")
 @click.option(
-    "--forget-old", is_flag=True, help="Make no new key; drop all from the file but the newest."
+    "--forget-old", is_flag=True, help="The same, and drop all from the file but the newest."
 )
 @data_dir_option
-def rotate(forget_old: bool, data_dir: Path | None) -> None:
+def rotate(rewrap: bool, forget_old: bool, data_dir: Path | None) -> None:
     """Put a new master key before the old ones and wrap every person's key by it.
 
     The service goes on meanwhile: it reads the file again when it changes. Run it once more with
     --forget-old when the new file is everywhere: what was wrapped by an old key only, in copies of
     the database and of people erased since, cannot be read any more.
+
+    Where the master key is in SOTTOVOCE_MASTER_KEY or behind SOTTOVOCE_KMS, put a new one before
+    the old there, start the service again, and use --rewrap.
     """
-    from sottovoce.service.masterkeys import key_file, read_master_keys, write_master_keys
-    from sottovoce.service.opening import rewrap
+    from sottovoce.service.masterkeys import (
+        key_file,
+        open_keeper,
+        read_master_keys,
+        write_master_keys,
+    )
+    from sottovoce.service.opening import rewrap as wrap_anew
     from sottovoce.service.running import running
     from sottovoce.service.settings import ServiceSettings
 
     settings = ServiceSettings.from_environment(data_dir=data_dir)
     path = key_file(settings)
-    if path is None:
+    if path is None and (forget_old or not rewrap):
         raise ServiceError(
-            "the master key is not in a file; put a new one before the old in "
-            "SOTTOVOCE_MASTER_KEY, or rotate it where it is kept"
+            "the master key is not in a file: put a new one before the old where it is kept, then "
+            "run sottovoce keys rotate --rewrap"
         )
     with running(settings) as service:
-        held = read_master_keys(path)
-        if not forget_old:
-            held = held.newer()
-            write_master_keys(path, held)
-        count = rewrap(service.database, held)
-        if forget_old:
-            write_master_keys(path, held.without_old())
-    stderr().print(f"{count} keys wrapped anew by {held.current}.")
+        if path is not None and not rewrap and not forget_old:
+            write_master_keys(path, read_master_keys(path).newer())
+        keeper = open_keeper(settings)
+        count = wrap_anew(service.database, keeper)
+        if path is not None and forget_old:
+            write_master_keys(path, read_master_keys(path).without_old())
+    stderr().print(f"{count} keys wrapped anew by {keeper.current}.")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     epilog=example(
         "sottovoce serve",
         "sottovoce serve --data-dir /var/lib/sottovoce --model runs/lora",
-        "sottovoce serve --no-worker --migrate",
+        "sottovoce serve --no-worker",
+        "sottovoce serve --migrate",
     )
 )
 @click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     help="Run folder, artefact or ensemble.  [default: the small estimator of the package]",
 )
 @click.option("--worker/--no-worker", default=True, help="Whether a worker is started beside it.")
-@click.option("--migrate", is_flag=True, help="Bring the schema of a server of your own forward.")
+@click.option("--migrate", is_flag=True, help="Bring the schema forward, and end.")
 def serve(
     host: str | None,
     port: int | None,
@@ -47,19 +48,25 @@ def serve(
     """Run the monitoring service.
 
     Without settings it starts a PostgreSQL of its own in the data folder and a worker that scores,
-    and listens on this machine only. SOTTOVOCE_DATABASE_URL names a server of yours instead; every
-    setting is in docs/operations.md. Nobody gets in without a key: sottovoce keys create makes one.
+    and listens on this machine only. SOTTOVOCE_DATABASE_URL names a server of yours instead, whose
+    schema --migrate brings forward; every setting is in docs/operations.md. Nobody gets in without
+    a key: sottovoce keys create makes one.
     """
     require("fastapi", what="The monitoring service", extra="service")
     from sottovoce.service import logs
-    from sottovoce.service.running import running
+    from sottovoce.service.running import running, served
     from sottovoce.service.settings import ServiceSettings
 
     settings = ServiceSettings.from_environment(
         host=host, port=port, data_dir=data_dir, model=model
     )
     logs.configure()
-    with running(settings, migrate=migrate) as service:
+    if migrate:
+        with served(settings) as (database, _):
+            database.migrate()
+            stderr().print(f"The schema is at step {database.revision()}.")
+        return
+    with running(settings) as service:
         _run(service, settings, worker)
 
 

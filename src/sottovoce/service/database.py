@@ -99,6 +99,15 @@ class Database:
         with self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
+    def suits(self) -> bool:
+        """Whether the schema is this program's, or a newer one.
+
+        While a new version is rolled out the one before goes on working on the schema that the new
+        one made: a step adds, and what it replaces goes in a later version's step.
+        """
+        found = self.revision()
+        return found is not None and (found == newest_revision() or not _known(found))
+
     def require_newest(self) -> None:
         """Raise ServiceError unless the schema is the one that this program knows."""
         self.check()
@@ -154,6 +163,14 @@ def newest_revision() -> str:
     newest = ScriptDirectory.from_config(_configuration(None)).get_current_head()
     assert newest is not None
     return newest
+
+
+def _known(revision: str) -> bool:
+    """Whether a step is one of this version's."""
+    from alembic.script import ScriptDirectory
+
+    steps = ScriptDirectory.from_config(_configuration(None)).walk_revisions()
+    return revision in {each.revision for each in steps}
 
 
 def _configuration(connection: Connection | None):  # type: ignore[no-untyped-def]

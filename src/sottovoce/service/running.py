@@ -30,15 +30,10 @@ class Running:
 
 
 @contextmanager
-def running(settings: ServiceSettings, *, migrate: bool = False) -> Iterator[Running]:
+def running(settings: ServiceSettings) -> Iterator[Running]:
     """Put a service together, and close it in the end.
 
-    Parameters
-    ----------
-    settings
-        Of the operator.
-    migrate
-        Whether the schema is brought forward: on an embedded server it always is.
+    The schema of an embedded server is brought forward; of another one it has to be already.
 
     Raises
     ------
@@ -46,7 +41,7 @@ def running(settings: ServiceSettings, *, migrate: bool = False) -> Iterator[Run
         If the database or the master key cannot be used.
     """
     with served(settings) as (database, embedded):
-        if migrate or embedded is not None:
+        if embedded is not None:
             database.migrate()
         database.require_newest()
         gate = open_gate(database, open_keeper(settings))

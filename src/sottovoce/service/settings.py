@@ -63,8 +63,8 @@ class ServiceSettings:
     score_delay
         Seconds between a message and the scoring that it asks for, so that a burst is scored once.
     purge_after_days
-        Days after a withdrawal of `monitoring` until the person's messages and estimates are
-        deleted; 0 deletes them at once.
+        Days after a withdrawal of `monitoring` until the person's messages, questionnaires and
+        estimates are deleted; 0 deletes them at once.
     body_limit
         Bytes of the largest request that is read. 1 MiB holds a batch of 1,000 messages of the
         bundled cohort, whose longest has 1,046 characters.

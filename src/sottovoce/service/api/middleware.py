@@ -5,7 +5,7 @@ ids, so only the template of a route is ever logged or counted.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from uuid import UUID, uuid4
 
@@ -145,6 +145,41 @@ def _request_id(given: str | None) -> str:
         return str(UUID(given)) if given is not None and len(given) == 36 else str(uuid4())
     except ValueError:
         return str(uuid4())
+
+
+class HostCheck:
+    """Answers only requests for the hosts that the operator names.
+
+    Starlette's `TrustedHostMiddleware` refuses in plain text, which no client expects here.
+
+    Parameters
+    ----------
+    app
+        What answers.
+    hosts
+        Names without ports; ``*.example.org`` stands for every name below it.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self.app, self.hosts = app, [each.lower() for each in hosts]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and not self._answers(Headers(scope=scope).get("host", "")):
+            problem = Problem("malformed", "This service does not answer for that host.")
+            await problem.response()(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _answers(self, host: str) -> bool:
+        name = _PORT.sub("", host.lower())
+        return any(
+            name == each or (each.startswith("*.") and name.endswith(each[1:]))
+            for each in self.hosts
+        )
+
+
+_PORT = re.compile(r":\d+$")
 
 
 class SecurityHeaders:

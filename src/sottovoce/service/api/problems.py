@@ -52,8 +52,6 @@ KINDS: dict[str, Kind] = {
     "not-found": Kind(404, "There is nothing here."),
     "method-not-allowed": Kind(405, "This method is not offered here."),
     "conflict": Kind(409, "The request contradicts what is stored."),
-    "gone": Kind(410, "The person was erased."),
-    "precondition-failed": Kind(412, "What is stored has changed since it was read."),
     "too-large": Kind(413, "The request body is too large."),
     "invalid": Kind(422, "The request does not fit the schema."),
     "rate-limited": Kind(429, "Too many requests."),

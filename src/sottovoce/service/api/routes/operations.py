@@ -23,7 +23,6 @@ from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.problems import Problem, responses
 from sottovoce.service.api.requests import PAGE, Cursor, Limit
 from sottovoce.service.api.routes.people import ABOUT_ONE, REFUSALS
-from sottovoce.service.database import newest_revision
 from sottovoce.service.refusals import NotFound
 from sottovoce.service.tables import audit
 from sottovoce.service.telemetry import CONTENT_TYPE
@@ -43,11 +42,11 @@ def health() -> HealthOut:
 def ready(has: WithParts) -> ReadyOut:
     """Say that requests can be answered: the database is there, its schema is the right one."""
     try:
-        found = has.gate.database.revision()
+        suits, found = has.gate.database.suits(), has.gate.database.revision()
     except (SQLAlchemyError, ServiceError):
-        found = None
-    if found != newest_revision():
-        raise Problem("unavailable", "The database is away, or its schema is another.")
+        suits, found = False, None
+    if not suits or found is None:
+        raise Problem("unavailable", "The database is away, or its schema is an older one.")
     return ReadyOut(status="ready", schema_revision=found, version=__version__)
 
 
