@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from sottovoce.consent import Purpose
 from sottovoce.service.gate import Case
@@ -79,7 +80,7 @@ def standing(case: Case) -> frozenset[str]:
     """Give what a person agrees to now, from the ledger itself."""
     latest = (
         select(consents.c.purpose, consents.c.granted)
-        .distinct(consents.c.purpose)
+        .ext(distinct_on(consents.c.purpose))
         .where(consents.c.person_id == case.person)
         .order_by(
             consents.c.purpose, consents.c.at.desc(), consents.c.granted, consents.c.id.desc()
