@@ -6,6 +6,7 @@ is asked (`gate` and the modules behind it).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -124,8 +125,9 @@ class Database:
             ) from None
 
 
+@cache
 def newest_revision() -> str:
-    """Give the newest step that this version knows."""
+    """Give the newest step that this version knows, read once: every probe asks for it."""
     from alembic.script import ScriptDirectory
 
     newest = ScriptDirectory.from_config(_configuration(None)).get_current_head()
