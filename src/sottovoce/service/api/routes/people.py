@@ -34,6 +34,8 @@ def list_people(
 ) -> PeopleOut:
     """List people: all of them to an app, their caseload to a clinician."""
     after = cursors.after_person(cursor)
+    with has.gate.work(who, "people.list"):
+        pass  # refused here, and noted even where nobody is shown; each person is noted below
     with has.gate.database.transaction() as connection:
         cases = has.gate.listed(connection, who, "people.list", after, limit + 1)
         shown = [PersonOut.of(stored.glance(case)) for case in cases[:limit]]
