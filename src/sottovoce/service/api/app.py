@@ -4,7 +4,6 @@ Owns the order in which they are put together. Does not know what a route does.
 """
 
 from fastapi import FastAPI, Request
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 
 from sottovoce import __version__
@@ -61,7 +60,7 @@ def new_app(settings: ServiceSettings, gate: Gate) -> FastAPI:
     problems.install(app)
     app.add_exception_handler(Refusal, _refused)
     if settings.allowed_hosts is not None:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts))
+        app.add_middleware(middleware.KnownHosts, names=settings.allowed_hosts)
     per_minute = f"{settings.requests_per_minute}/minute"
     middleware.install(
         app,

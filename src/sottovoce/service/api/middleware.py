@@ -1,11 +1,11 @@
 """What every request passes before and after the routes: size, text, headers, the log of requests.
 
-Owns four ASGI middlewares, one a class, and nothing of what a route does. Paths hold people's
+Owns five ASGI middlewares, one a class, and nothing of what a route does. Paths hold people's
 ids, so only the template of a route is ever logged or counted.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from uuid import UUID, uuid4
 
@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sottovoce.service.api.problems import Problem, from_exception
-from sottovoce.service.api.rates import RateLimit, Rates
+from sottovoce.service.api.rates import PROBES, RateLimit, Rates
 
 UNMATCHED = "unmatched"
 """The route of a request that met none."""
@@ -176,6 +176,50 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, guarded if scope["type"] == "http" else send)
+
+
+class KnownHosts:
+    """Answers 400 where a request is meant for a host that this service is not.
+
+    Against DNS rebinding, and caches that trust the Host header. Unlike Starlette's
+    `TrustedHostMiddleware` it answers with a problem document, never redirects (which would repeat
+    the path), and lets probes through, which orchestrators send to an address.
+
+    Parameters
+    ----------
+    app
+        What answers.
+    names
+        Host names; ``*.example.org`` is every name below.
+
+    References
+    ----------
+    RFC 9110 section 7.2, Host.
+    """
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        self.app, self.names = app, [each.lower() for each in names]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        given = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
+        if scope["type"] != "http" or scope["path"] in PROBES or self._known(given):
+            await self.app(scope, receive, send)
+            return
+        problem = Problem("malformed", "The Host header names no host of this service.")
+        await problem.response()(scope, receive, send)
+
+    def _known(self, header: str) -> bool:
+        found = _HOST.fullmatch(header.lower())
+        name = found[1] if found else ""
+        return any(
+            each in (name, "*") or (each.startswith("*.") and name.endswith(each[1:]))
+            for each in self.names
+        )
+
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(:\d*)?")
+"""A host, and perhaps a port."""
 
 
 class BodyLimit:
