@@ -4,6 +4,7 @@ Owns the models that OpenAPI is made of, and turning them into records and back.
 routes. Bounds are there so that one request cannot hold up the others.
 """
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -24,8 +25,9 @@ from sottovoce.service.messages import Kept, Said
 from sottovoce.service.people import Person
 from sottovoce.service.questionnaires import Filled
 
-ID = r"^[A-Za-z0-9._~-]{1,128}$"
-"""An app's id: what stands in a URL without escaping (RFC 3986, 2.3). It should be a pseudonym."""
+ID = r"^[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,127}$"
+"""An app's id: what stands in a URL without escaping (RFC 3986, 2.3), and does not begin with a
+full stop: clients take "." and ".." out of a path (5.2.4). It should be a pseudonym."""
 
 MESSAGES_AT_ONCE = 1000
 """Messages of one batch; ours, some seconds of work at the most."""
@@ -187,14 +189,7 @@ class ConsentOut(Out):
     @classmethod
     def of(cls, line: Line) -> "ConsentOut":
         """Say it of a line."""
-        return cls(
-            purpose=line.purpose,
-            granted=line.granted,
-            at=line.at,
-            text_version=line.text_version,
-            source=line.source,
-            recorded_at=line.recorded_at,
-        )
+        return cls(**asdict(line))
 
 
 class ConsentsOut(Out):
@@ -360,14 +355,7 @@ class AccountOut(Out):
     @classmethod
     def of(cls, account: Account) -> "AccountOut":
         """Say it of an account."""
-        return cls(
-            id=account.id,
-            name=account.name,
-            role=account.role,
-            subject=account.subject,
-            created_at=account.created_at,
-            disabled_at=account.disabled_at,
-        )
+        return cls(**asdict(account))
 
 
 class AccountsOut(Out):
