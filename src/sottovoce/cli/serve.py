@@ -1,9 +1,10 @@
 """`sottovoce serve`: the monitoring service. Owns the command; the work is `service`'s."""
 
 import signal
+import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -59,18 +60,22 @@ def serve(
         host=host, port=port, data_dir=data_dir, model=model
     )
     logs.configure()
-    with running(settings, migrate=migrate) as service:
-        _run(service, settings, worker)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises a signal again when it has ended: by default that would end us at once
+        signal.signal(each, _ended)
+    with _bound(settings) as listener, running(settings, migrate=migrate) as service:
+        _run(service, settings, listener, worker)
 
 
-def _run(service: "Running", settings: "ServiceSettings", worker: bool) -> None:
+def _run(
+    service: "Running", settings: "ServiceSettings", listener: socket.socket, worker: bool
+) -> None:
     """Listen until a signal ends it; then let requests and the worker finish."""
     import uvicorn
 
     from sottovoce.service.api.app import new_app
     from sottovoce.service.supervisor import Supervisor
 
-    listener = _bound(settings)
     supervisor = Supervisor(_command(settings) if worker else (), service.embedded)
     chosen = uvicorn.Config(
         new_app(settings, service.gate),
@@ -85,13 +90,17 @@ def _run(service: "Running", settings: "ServiceSettings", worker: bool) -> None:
         _tell(settings, listener.getsockname()[1])
         server.run(sockets=[listener])
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave the worker behind
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)  # a second one would leave the worker behind
         supervisor.close()
 
 
-def _bound(settings: "ServiceSettings") -> Any:
-    import socket
+def _ended(*_: object) -> None:
+    """End in order, from wherever we are."""
+    sys.exit(0)
 
+
+def _bound(settings: "ServiceSettings") -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
