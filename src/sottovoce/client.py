@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from sottovoce.conversations import Role, format_time, parse_time
-from sottovoce.errors import SottovoceError, require
+from sottovoce.errors import ServiceError, SottovoceError, require
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,7 +22,7 @@ ATTEMPTS = 8
 """How often a call is made before it is given up; ours."""
 
 LONGEST_PAUSE = 10.0
-"""Seconds between two attempts at the most; ours. With eight attempts about 30 s in all: longer
+"""Seconds between two attempts at the most; ours. With eight attempts about 23 s in all: longer
 than PostgreSQL takes to start again."""
 
 AGAIN = frozenset({429, 502, 503, 504})
@@ -272,6 +272,8 @@ class Client:
         ------
         ServiceRefusal
             If the service answers with an error that stays.
+        ServiceError
+            If there is no answer, however often it is asked.
         """
         import httpx2
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
@@ -285,7 +287,8 @@ class Client:
         def worth(error: BaseException) -> bool:
             if isinstance(error, ServiceRefusal):
                 return error.status in AGAIN
-            return isinstance(error, httpx2.TransportError)
+            never = httpx2.UnsupportedProtocol  # no attempt makes a URL right
+            return isinstance(error, httpx2.TransportError) and not isinstance(error, never)
 
         trying = Retrying(
             retry=retry_if_exception(worth),
@@ -293,19 +296,25 @@ class Client:
             stop=stop_after_attempt(ATTEMPTS),
             reraise=True,
         )
-        return trying(attempt)
+        try:
+            return trying(attempt)
+        except httpx2.RequestError as error:
+            raise ServiceError(
+                f"the service at {self._http.base_url.host} gives no answer "
+                f"({type(error).__name__}); see that it runs and what its address is"
+            ) from error
 
 
 def _pause() -> Callable[[Any], float]:
     """Wait as long as the service says, else longer each time, never all clients at once."""
     from tenacity import wait_exponential, wait_random
 
-    longer = wait_exponential(multiplier=0.2, max=LONGEST_PAUSE) + wait_random(0, 0.2)
+    longer = wait_exponential(multiplier=0.2) + wait_random(0, 0.2)
 
     def wait(state: Any) -> float:
         error = state.outcome.exception()
         asked = error.problem.get("retry_after") if isinstance(error, ServiceRefusal) else None
-        return min(float(asked), LONGEST_PAUSE) if asked else float(longer(state))
+        return min(float(asked) if asked else float(longer(state)), LONGEST_PAUSE)
 
     return wait
 
@@ -319,6 +328,9 @@ def _problem(answer: Any) -> dict[str, Any]:
 
 
 def _path(person: str, *rest: str) -> str:
+    """Write a path; ids that clients and proxies would take out of it reach no service."""
+    if any(each in ("", ".", "..") for each in (person, *rest)):
+        raise ValueError("an id is empty or only full stops; give one with letters or digits")
     return "/".join(["/v1/people", *(quote(each, safe="") for each in (person, *rest))])
 
 

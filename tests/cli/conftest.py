@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 from click.testing import CliRunner
+from tests import served
 
+from sottovoce import cli as commands
 from sottovoce.cli import cli
 from sottovoce.errors import SottovoceError
 
@@ -35,3 +37,19 @@ def run() -> Callable[..., Outcome]:
         return Outcome(1, result.stdout, f"{result.stderr}Error: {error}\n")
 
     return invoke
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory):
+    """Run `sottovoce serve` without a worker, on an embedded PostgreSQL of its own."""
+    with served.serve(tmp_path_factory.mktemp("served"), "--no-worker") as running:
+        yield running
+
+
+@pytest.fixture
+def operate(run, serving, monkeypatch):
+    """Give ``operate("keys", "list")``: a command beside the service that runs."""
+    for name in served.COMMANDS:
+        monkeypatch.setitem(commands.COMMANDS, name, "")
+    monkeypatch.setenv("SOTTOVOCE_DATA_DIR", str(serving.folder))
+    return run

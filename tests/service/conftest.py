@@ -1,10 +1,19 @@
 """One PostgreSQL server a process; every test has a database of its own, copied from a template."""
 
+import io
+import logging
 import secrets
+import sys
+import threading
+import warnings
+from contextlib import closing
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, text
+from tests import serving
 
+from sottovoce.service import logs
 from sottovoce.service.database import Database
 from sottovoce.service.embedded import Embedded
 from sottovoce.service.masterkeys import new_master_keys
@@ -42,24 +51,24 @@ def template(administration):
     return "template_of_tests"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_database(administration):
-    """Give an address of a new database; of an empty one, or of a copy."""
-    names = []
+    """Give an address of a new database; of an empty one, or of a copy.
+
+    They go with the server's folder: dropping one takes up to a second and a half.
+    """
 
     def make(template: str = "template0") -> str:
-        names.append(f"test_{secrets.token_hex(8)}")
-        _run(administration, f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
-        return _url(administration, names[-1])
+        name = f"test_{secrets.token_hex(8)}"
+        _run(administration, f"CREATE DATABASE {name} TEMPLATE {template}")
+        return _url(administration, name)
 
-    yield make
-    for name in names:
-        _run(administration, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    return make
 
 
 @pytest.fixture
 def empty_database(new_database):
-    """Give the address of a database with nothing in it, dropped after the test."""
+    """Give the address of a database with nothing in it."""
     return new_database()
 
 
@@ -75,6 +84,46 @@ def database(new_database, template):
 def gate(database):
     """The gate of a migrated database, under a master key of its own."""
     return open_gate(database, new_master_keys())
+
+
+@pytest.fixture
+def stage(gate):
+    """An app with a key of each role, and nobody in its database."""
+    with serving.staged(gate) as made:
+        yield made
+
+
+@pytest.fixture
+def stage_with(gate):
+    """Give an app with other settings: ``with stage_with(production=True) as stage``."""
+    return lambda **chosen: serving.staged(gate, **chosen)
+
+
+@pytest.fixture(scope="module")
+def world(new_database, template):
+    """An app that the tests of a module share, on a database of their own."""
+    with (
+        closing(Database(new_database(template))) as database,
+        serving.staged(open_gate(database, new_master_keys())) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+def written():
+    """Configure logs into a string, and put everything back afterwards."""
+    before = (
+        warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook,
+        logging.raiseExceptions, logging.getLogger().handlers[:], logging.getLogger().level,
+    )  # fmt: skip
+    stream = io.StringIO()
+    logs.configure(logging.DEBUG, stream)
+    yield stream
+    structlog.reset_defaults()
+    warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook = before[:4]
+    logging.raiseExceptions = before[4]
+    logging.getLogger().handlers[:] = before[5]
+    logging.getLogger().setLevel(before[6])
 
 
 def _run(administration, statement: str) -> None:

@@ -24,23 +24,6 @@ CANARY = "canary7f3e said she cannot go on"
 LIBRARY = "procrastinate.worker"
 
 
-@pytest.fixture
-def written():
-    """Configure logs into a string, and put everything back afterwards."""
-    before = (
-        warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook,
-        logging.raiseExceptions, logging.getLogger().handlers[:], logging.getLogger().level,
-    )  # fmt: skip
-    stream = io.StringIO()
-    logs.configure(logging.DEBUG, stream)
-    yield stream
-    structlog.reset_defaults()
-    warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook = before[:4]
-    logging.raiseExceptions = before[4]
-    logging.getLogger().handlers[:] = before[5]
-    logging.getLogger().setLevel(before[6])
-
-
 def lines(stream) -> list[dict]:
     assert "canary" not in stream.getvalue()
     return [json.loads(line) for line in stream.getvalue().splitlines()]

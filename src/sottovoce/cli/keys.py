@@ -67,7 +67,7 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes
             if account.role != role:
                 raise ServiceError(f"the account has the role {account.role}; name another one")
             key, secret = accounts.add_key(
-                connection, account.id, at, lifetime=timedelta(days=days), scopes=scopes
+                connection, account.id, at, lifetime=_lifetime(days), scopes=scopes
             )
     if as_json:
         said = {"account": str(account.id), "id": str(key.id), "secret": secret}
@@ -79,6 +79,13 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option, as click passes
         "once; the service keeps only a hash.",
         soft_wrap=True,
     )
+
+
+def _lifetime(days: float) -> timedelta:
+    try:
+        return timedelta(days=days)
+    except (ValueError, OverflowError):
+        raise ServiceError("--days is no number of days; give one up to 365") from None
 
 
 @keys.command("list", epilog=example("sottovoce keys list"))

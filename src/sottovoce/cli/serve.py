@@ -1,9 +1,10 @@
 """`sottovoce serve`: the monitoring service. Owns the command; the work is `service`'s."""
 
 import signal
+import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -61,23 +62,27 @@ def serve(
         host=host, port=port, data_dir=data_dir, model=model
     )
     logs.configure()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises a signal again when it has ended: by default that would end us at once
+        signal.signal(each, _ended)
     if migrate:
         with served(settings) as (database, _):
             database.migrate()
             stderr().print(f"The schema is at step {database.revision()}.")
         return
-    with running(settings) as service:
-        _run(service, settings, worker)
+    with _bound(settings) as listener, running(settings) as service:
+        _run(service, settings, listener, worker)
 
 
-def _run(service: "Running", settings: "ServiceSettings", worker: bool) -> None:
+def _run(
+    service: "Running", settings: "ServiceSettings", listener: socket.socket, worker: bool
+) -> None:
     """Listen until a signal ends it; then let requests and the worker finish."""
     import uvicorn
 
     from sottovoce.service.api.app import new_app
     from sottovoce.service.supervisor import Supervisor
 
-    listener = _bound(settings)
     supervisor = Supervisor(_command(settings) if worker else (), service.embedded)
     chosen = uvicorn.Config(
         new_app(settings, service.gate),
@@ -87,26 +92,22 @@ def _run(service: "Running", settings: "ServiceSettings", worker: bool) -> None:
         timeout_graceful_shutdown=10,
     )
     server = uvicorn.Server(chosen)
-    signal.signal(signal.SIGTERM, _end)  # uvicorn raises it once more when it has finished
     supervisor.start()
     try:
         _tell(settings, listener.getsockname()[1])
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     finally:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_IGN)  # a second one would leave the worker behind
         supervisor.close()
 
 
-def _end(_number: int, _frame: object) -> NoReturn:
+def _ended(*_: object) -> None:
+    """End in order, from wherever we are."""
     sys.exit(0)
 
 
-def _bound(settings: "ServiceSettings") -> Any:
-    import socket
-
+def _bound(settings: "ServiceSettings") -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,6 +6,7 @@ is asked (`gate` and the modules behind it).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -156,8 +157,9 @@ def _without_values(context: ExceptionContext) -> None:
             context.sqlalchemy_exception.args = (f"{type(error).__name__}, {error.args[0]}",)
 
 
+@cache
 def newest_revision() -> str:
-    """Give the newest step that this version knows."""
+    """Give the newest step that this version knows, read once: every probe asks for it."""
     from alembic.script import ScriptDirectory
 
     newest = ScriptDirectory.from_config(_configuration(None)).get_current_head()

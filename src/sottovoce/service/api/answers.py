@@ -3,6 +3,7 @@
 Owns the models of answers, and making them from records. Does not know routes.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -62,14 +63,7 @@ class ConsentOut(Out):
     @classmethod
     def of(cls, line: Line) -> "ConsentOut":
         """Say it of a line."""
-        return cls(
-            purpose=line.purpose,
-            granted=line.granted,
-            at=line.at,
-            text_version=line.text_version,
-            source=line.source,
-            recorded_at=line.recorded_at,
-        )
+        return cls(**asdict(line))
 
 
 class ConsentsOut(Out):
@@ -235,14 +229,7 @@ class AccountOut(Out):
     @classmethod
     def of(cls, account: Account) -> "AccountOut":
         """Say it of an account."""
-        return cls(
-            id=account.id,
-            name=account.name,
-            role=account.role,
-            subject=account.subject,
-            created_at=account.created_at,
-            disabled_at=account.disabled_at,
-        )
+        return cls(**asdict(account))
 
 
 class AccountsOut(Out):

@@ -61,7 +61,7 @@ def new_app(settings: ServiceSettings, gate: Gate) -> FastAPI:
     problems.install(app)
     app.add_exception_handler(Refusal, _refused)
     if settings.allowed_hosts is not None:
-        app.add_middleware(middleware.HostCheck, hosts=settings.allowed_hosts)
+        app.add_middleware(middleware.KnownHosts, names=settings.allowed_hosts)
     per_minute = f"{settings.requests_per_minute}/minute"
     middleware.install(
         app,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sottovoce.deidentify import Deidentifier, open_deidentifier
 from sottovoce.service.accounts import PREFIX, by_secret, by_subject
@@ -51,7 +52,13 @@ def parts(request: Request) -> Parts:
 WithParts = Annotated[Parts, Depends(parts)]
 
 
-def caller(request: Request, has: WithParts) -> Principal:
+_BEARER = HTTPBearer(
+    auto_error=False, description="An API key, or a token of the operator's OpenID provider."
+)
+Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+
+
+def caller(shown: Shown, has: WithParts) -> Principal:
     """Find out who calls.
 
     Raises
@@ -59,10 +66,7 @@ def caller(request: Request, has: WithParts) -> Principal:
     Problem
         401 without a valid key or token, always in the same words.
     """
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret:
-        raise Problem("unauthenticated")
-    who = _principal(has, secret.strip())
+    who = None if shown is None else _principal(has, shown.credentials.strip())
     if who is None:
         raise Problem("unauthenticated")
     return who

@@ -1,6 +1,6 @@
 """What every request passes before and after the routes: size, text, headers, the log of requests.
 
-Owns four ASGI middlewares, one a class, and nothing of what a route does. Paths hold people's
+Owns five ASGI middlewares, one a class, and nothing of what a route does. Paths hold people's
 ids, so only the template of a route is ever logged or counted.
 """
 
@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sottovoce.service.api.problems import Problem, from_exception
-from sottovoce.service.api.rates import RateLimit, Rates
+from sottovoce.service.api.rates import PROBES, RateLimit, Rates
 from sottovoce.service.telemetry import span
 
 UNMATCHED = "unmatched"
@@ -147,41 +147,6 @@ def _request_id(given: str | None) -> str:
         return str(uuid4())
 
 
-class HostCheck:
-    """Answers only requests for the hosts that the operator names.
-
-    Starlette's `TrustedHostMiddleware` refuses in plain text, which no client expects here.
-
-    Parameters
-    ----------
-    app
-        What answers.
-    hosts
-        Names without ports; ``*.example.org`` stands for every name below it.
-    """
-
-    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
-        self.app, self.hosts = app, [each.lower() for each in hosts]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] == "http" and not self._answers(Headers(scope=scope).get("host", "")):
-            problem = Problem("malformed", "This service does not answer for that host.")
-            await problem.response()(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
-
-    def _answers(self, host: str) -> bool:
-        name = _PORT.sub("", host.lower())
-        return any(
-            name == each or (each.startswith("*.") and name.endswith(each[1:]))
-            for each in self.hosts
-        )
-
-
-_PORT = re.compile(r":\d+$")
-
-
 class SecurityHeaders:
     """Headers that tell a browser to do as little as possible with a response.
 
@@ -220,6 +185,50 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, guarded if scope["type"] == "http" else send)
+
+
+class KnownHosts:
+    """Answers 400 where a request is meant for a host that this service is not.
+
+    Against DNS rebinding, and caches that trust the Host header. Unlike Starlette's
+    `TrustedHostMiddleware` it answers with a problem document, never redirects (which would repeat
+    the path), and lets probes through, which orchestrators send to an address.
+
+    Parameters
+    ----------
+    app
+        What answers.
+    names
+        Host names; ``*.example.org`` is every name below.
+
+    References
+    ----------
+    RFC 9110 section 7.2, Host.
+    """
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        self.app, self.names = app, [each.lower() for each in names]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        given = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
+        if scope["type"] != "http" or scope["path"] in PROBES or self._known(given):
+            await self.app(scope, receive, send)
+            return
+        problem = Problem("malformed", "The Host header names no host of this service.")
+        await problem.response()(scope, receive, send)
+
+    def _known(self, header: str) -> bool:
+        found = _HOST.fullmatch(header.lower())
+        name = found[1] if found else ""
+        return any(
+            each in (name, "*") or (each.startswith("*.") and name.endswith(each[1:]))
+            for each in self.names
+        )
+
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(:\d*)?")
+"""A host, and perhaps a port."""
 
 
 class BodyLimit:

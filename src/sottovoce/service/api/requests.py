@@ -17,8 +17,9 @@ from sottovoce.instruments import instrument
 from sottovoce.service.ledger import Line
 from sottovoce.service.messages import Said
 
-ID = r"^[A-Za-z0-9._~-]{1,128}$"
-"""An app's id: what stands in a URL without escaping (RFC 3986, 2.3). It should be a pseudonym."""
+ID = r"^[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,127}$"
+"""An app's id: what stands in a URL without escaping (RFC 3986, 2.3), and does not begin with a
+full stop: clients take "." and ".." out of a path (5.2.4). It should be a pseudonym."""
 
 MESSAGES_AT_ONCE = 1000
 """Messages of one batch; ours, some seconds of work at the most."""

@@ -25,10 +25,10 @@ def record_consent(
     """
     with has.gate.open(who, "consent.record", person_id) as case:
         withdrawn = ledger.record(case, [each.line() for each in body.consent])
-        if withdrawn:
-            events.emit(case, "consent.withdrawn")
         if "monitoring" in withdrawn:
             erasure.purge_later(case, timedelta(days=has.settings.purge_after_days))
+        if withdrawn:  # after the purge, which deletes events with what they tell of
+            events.emit(case, "consent.withdrawn")
         return _told(case)
 
 

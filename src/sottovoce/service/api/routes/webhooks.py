@@ -32,11 +32,12 @@ def add_webhook(body: WebhookIn, has: WithParts, who: WithCaller) -> NewWebhookO
 @router.get("/events/{event_id}", responses=ABOUT_ONE)
 def read_event(event_id: UUID, has: WithParts, who: WithCaller) -> EventOut:
     """Read what an event was about, by its `webhook-id`: webhooks themselves name nobody."""
-    gate = has.gate
+    gate, action = has.gate, "events.read"
     found = stored.find(gate.database, event_id)
     if found is None:
-        raise NotFound("event")
-    with gate.open(who, "events.read", found.person) as case:
+        with gate.work(who, action):  # who may not read events is not told which there are
+            raise NotFound("event")
+    with gate.open(who, action, found.person) as case:
         return EventOut(
             id=event_id,
             type=found.type,
