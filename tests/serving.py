@@ -1,5 +1,10 @@
 """The service's API in this process: an app on a database, a key of each role, and what apps do."""
 
+import io
+import logging
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,11 +14,12 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+import structlog
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sottovoce.estimates import Estimate
-from sottovoce.service import accounts, estimates
+from sottovoce.service import accounts, estimates, logs
 from sottovoce.service.api.app import new_app
 from sottovoce.service.gate import Gate
 from sottovoce.service.principals import ROLES, SERVICE
@@ -161,3 +167,20 @@ def staged(gate: Gate, **chosen: Any) -> Iterator[Stage]:
             stage.accounts[role] = made.id
             stage.secrets[role] = stage.key(role)[1]
         yield stage
+
+
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """Configure logs into a string, and put everything back afterwards."""
+    before = (
+        warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook,
+        logging.raiseExceptions, logging.getLogger().handlers[:], logging.getLogger().level,
+    )  # fmt: skip
+    stream = io.StringIO()
+    logs.configure(logging.DEBUG, stream)
+    yield stream
+    structlog.reset_defaults()
+    warnings.showwarning, sys.excepthook, threading.excepthook, sys.unraisablehook = before[:4]
+    logging.raiseExceptions = before[4]
+    logging.getLogger().handlers[:] = before[5]
+    logging.getLogger().setLevel(before[6])

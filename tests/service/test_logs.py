@@ -15,6 +15,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import StatementError
+from tests import serving
 
 from sottovoce.service import logs
 from sottovoce.service.api.problems import Problem
@@ -22,6 +23,13 @@ from sottovoce.service.logs import KEYS, allowed, failure
 
 CANARY = "canary7f3e said she cannot go on"
 LIBRARY = "procrastinate.worker"
+
+
+@pytest.fixture
+def written():
+    """Configure logs into a string, and put everything back afterwards."""
+    with serving.logged() as stream:
+        yield stream
 
 
 def lines(stream) -> list[dict]:

@@ -1,14 +1,10 @@
 """Pages: everything once and nothing twice while others write, and cursors that nobody gave."""
 
-from datetime import UTC, datetime
-from uuid import UUID
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sottovoce.service.api import cursors
-from sottovoce.service.refusals import Invalid
 
 PAGES = (("/v1/people", "app"), ("/v1/people/ada/messages", "clinician"), ("/v1/audit", "admin"))
 
@@ -89,12 +85,10 @@ def test_a_cursor_that_nobody_gave_is_refused_or_leads_somewhere(ada, path, who,
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(PAGES), st.binary(max_size=60) | st.just(b"0001-01-01T00:00:00+14:00|1|1"))
-@example(PAGES[1], b"0001-01-01T00:00:00+14:00|1|1")
-@example(PAGES[1], b"9999-12-31T23:59:59-14:00|1|1")
-@example(PAGES[1], b"2026-01-01T00:00:00|1|1")
-@example(PAGES[1], b"2026-01-01T00:00:00+00:00|9999999999999999999|1")
-@example(PAGES[1], b"2026-01-01T00:00:00+00:00|1|-1")
+@given(st.sampled_from(PAGES), st.binary(max_size=60) | st.just(b"0001-01-01T00:00:00+14:00|x"))
+@example(PAGES[1], b"0001-01-01T00:00:00+14:00|x")
+@example(PAGES[1], b"9999-12-31T23:59:59-14:00|x")
+@example(PAGES[1], b"2026-01-01T00:00:00|x")
 @example(PAGES[2], b"\xff" + b"\x7f" + b"\xff" * 7)
 @example(PAGES[2], b"\x00" + b"\xff" * 8)
 def test_no_bytes_in_a_cursor_break_a_page(ada, where, raw):
@@ -109,32 +103,22 @@ def test_no_text_in_a_cursor_breaks_a_page(ada, text):
     assert ada.ask("GET", "/v1/people", params={"cursor": text}).status_code in (200, 422)
 
 
-@given(
-    st.tuples(
-        st.datetimes(timezones=st.just(UTC)), st.integers(0, 2**63 - 1), st.integers(0, 2**31 - 1)
-    )
-)
-def test_a_message_cursor_says_where_a_page_ended(spot):
-    assert cursors.after_message(cursors.message_cursor(spot)) == spot
-
-
 @given(st.integers(0, 15), st.integers(0, 2**63 - 1), st.uuids())
 def test_cursors_of_people_and_entries_say_where_a_page_ended(lane, number, person):
     assert cursors.after_entry(cursors.entry_cursor(lane, number)) == (lane, number)
     assert cursors.after_person(cursors.person_cursor(person)) == person
 
 
-def test_a_cursor_of_another_kind_of_page_is_refused():
-    of_person = cursors.person_cursor(UUID(int=1))
-    of_entry = cursors.entry_cursor(3, 7)
-    of_message = cursors.message_cursor((datetime(2026, 1, 1, tzinfo=UTC), 3, 7))
-    for read, wrong in (
-        (cursors.after_person, of_entry), (cursors.after_person, of_message),
-        (cursors.after_entry, of_person), (cursors.after_entry, of_message),
-        (cursors.after_message, of_person), (cursors.after_message, of_entry),
-    ):  # fmt: skip
-        with pytest.raises(Invalid):
-            read(wrong)
+def test_a_cursor_of_another_kind_of_page_is_refused(ada):
+    ada.register("bo")
+    given_by = {
+        path: ada.done("GET", path, who, params={"limit": 1})["next"] for path, who in PAGES
+    }
+    assert all(given_by.values())
+    for path, who in PAGES:
+        for other, cursor in given_by.items():
+            answer = ada.ask("GET", path, who, params={"cursor": cursor})
+            assert answer.status_code == (200 if other == path else 422), (path, other)
 
 
 @pytest.mark.parametrize("limit", ["0", "501", "-1", "many", "1e2"])

@@ -255,9 +255,9 @@ def _narrow(stage: serving.Stage) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def world(new_database, template):
+def world(new_copy):
     """Make the people for good, and an app that does everything in a transaction to be undone."""
-    database = Database(new_database(template))
+    database = Database(new_copy())
     keeper = new_master_keys()
     gate = open_gate(database, keeper)
     ids: dict[tuple[str, str], dict[str, str]] = {}

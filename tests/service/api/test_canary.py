@@ -252,8 +252,19 @@ def exported(monkeypatch):
 
 
 @pytest.fixture
-def run(stage, postgres, written, exported, capfd):
+def run(stage, postgres, exported, capfd):
     """Run the service once through everything, and gather what it left behind."""
+    with serving.logged() as written:
+        found = _ran(stage, exported)
+    found.places |= dict(zip(("stdout", "stderr"), capfd.readouterr(), strict=True))
+    found.places["log"] = written.getvalue()
+    logs = sorted((postgres.folder / "log").iterdir())
+    found.places["PostgreSQL's log"] = "".join(each.read_text("utf-8") for each in logs)
+    found.places["webhooks"] = "".join(found.events)
+    return found
+
+
+def _ran(stage, exported) -> Run:
     found = Run()
     settings = ServiceSettings(**serving.PLAIN)
     with receiver(found.events) as url:
@@ -275,11 +286,6 @@ def run(stage, postgres, written, exported, capfd):
         found.places["metrics"] = stage.ask("GET", "/metrics", "admin").text
     for each in exported.get_finished_spans():
         found.places["spans"] = found.places.get("spans", "") + each.to_json()
-    found.places |= dict(zip(("stdout", "stderr"), capfd.readouterr(), strict=True))
-    found.places["log"] = written.getvalue()
-    logs = sorted((postgres.folder / "log").iterdir())
-    found.places["PostgreSQL's log"] = "".join(each.read_text("utf-8") for each in logs)
-    found.places["webhooks"] = "".join(found.events)
     return found
 
 
