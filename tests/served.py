@@ -16,11 +16,8 @@ from typing import Any
 
 import httpx2
 
-COMMANDS = ("serve", "worker", "keys", "audit")
 PATIENCE = 120
 """Seconds after which what a busy machine has not done counts as never done."""
-
-_PROGRAM = f"from sottovoce import cli; cli.COMMANDS |= dict.fromkeys({COMMANDS!r}, ''); cli.main()"
 
 
 @dataclass
@@ -86,7 +83,7 @@ class Served:
 
 def command(*arguments: str) -> list[str]:
     """Give what runs a command."""
-    return [sys.executable, "-c", _PROGRAM, *arguments]
+    return [sys.executable, "-m", "sottovoce.cli", *arguments]
 
 
 def _environment() -> dict[str, str]:

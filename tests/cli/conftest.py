@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner
 from tests import served
 
-from sottovoce import cli as commands
 from sottovoce.cli import cli
 from sottovoce.errors import SottovoceError
 
@@ -49,7 +48,5 @@ def serving(tmp_path_factory):
 @pytest.fixture
 def operate(run, serving, monkeypatch):
     """Give ``operate("keys", "list")``: a command beside the service that runs."""
-    for name in served.COMMANDS:
-        monkeypatch.setitem(commands.COMMANDS, name, "")
     monkeypatch.setenv("SOTTOVOCE_DATA_DIR", str(serving.folder))
     return run

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from tests import served
 
-from sottovoce.cli import COMMANDS
 from sottovoce.service.embedded import Embedded
 
 BATCH = {
@@ -104,7 +103,6 @@ def test_a_killed_database_is_brought_back_and_the_end_leaves_nothing_behind(tmp
         assert server.running()
 
 
-@pytest.mark.skipif("worker" not in COMMANDS, reason="the supervisor starts it by its name")
 def test_a_worker_scores_who_said_something(tmp_path, tiny_run):
     with served.serve(tmp_path / "data", "--model", str(tiny_run)) as running:
         key = running.key()

@@ -148,9 +148,9 @@ def test_the_server_listens_at_a_socket_and_at_no_network_address(postgres):
     assert own & {row.split()[9] for row in listening if row.split()[3] == "0A"} == set()
 
 
-def test_the_server_itself_says_that_it_is_durable(postgres):
+def test_the_server_itself_says_that_it_is_durable(server):
     for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
-        assert asked(postgres, f"SHOW {name}") == [("on",)]
+        assert asked(server, f"SHOW {name}") == [("on",)]
 
 
 def test_a_file_of_the_cluster_cannot_make_it_forget(server):
