@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select, text, tuple_
+from sqlalchemy import ARRAY, Connection, SmallInteger, any_, bindparam, select, text, tuple_
 
 from sottovoce.conversations import format_time
 from sottovoce.errors import ServiceError
@@ -87,7 +87,7 @@ class Entry:
 
 _HEADS = select(audit_heads.c.lane, audit_heads.c.number, audit_heads.c.mac)
 _LOCKED = (
-    _HEADS.where(audit_heads.c.lane.in_(bindparam("lanes", expanding=True)))
+    _HEADS.where(audit_heads.c.lane == any_(bindparam("lanes", type_=ARRAY(SmallInteger))))
     .order_by(audit_heads.c.lane)
     .with_for_update()
 )
@@ -135,7 +135,7 @@ def append(connection: Connection, key: bytes, entries: Iterable[Entry]) -> None
                 "mac": mac,
             }
         )
-    connection.execute(_APPEND, rows)
+    connection.execute(_APPEND, rows[0] if len(rows) == 1 else rows)  # many at once cost more
 
 
 @dataclass(frozen=True, slots=True)

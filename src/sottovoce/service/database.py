@@ -46,6 +46,7 @@ class Database:
             hide_parameters=True,
             connect_args={"connect_timeout": int(WAIT_SECONDS), "application_name": "sottovoce"},
         )
+        self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def conninfo(self) -> str:
@@ -56,6 +57,16 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Give a connection whose work is committed in the end, or undone by an error."""
         with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def asking(self) -> Iterator[Connection]:
+        """Give a connection for single questions, each a transaction of its own.
+
+        One trip to the server instead of three; and no rollback at the end, after which psycopg
+        forgets every statement that it has prepared on the connection.
+        """
+        with self._alone.connect() as connection:
             yield connection
 
     def close(self) -> None:

@@ -7,13 +7,12 @@ Does not know who may store or read them (`gate`).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Row, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, func, select, text
 
 from sottovoce.conversations import Message, Role, format_time
 from sottovoce.service.gate import Case
-from sottovoce.service.people import changed
 from sottovoce.service.refusals import Conflict
 from sottovoce.service.tables import messages
 
@@ -94,29 +93,55 @@ def add(case: Case, batch: Sequence[Said], delay: timedelta) -> Stored:
     Conflict
         If an id was used before for something else.
     """
-    unique = {case.index.of(case.person, "message", each.message_id): each for each in batch}
-    if any(unique[case.index.of(case.person, "message", e.message_id)] != e for e in batch):
+    digests = [case.index.of(case.person, "message", each.message_id) for each in batch]
+    unique = dict(zip(digests, batch, strict=True))
+    if any(unique[digest] != said for digest, said in zip(digests, batch, strict=True)):
         raise Conflict("two messages of the batch share an id; give every message one of its own")
     rows = [
         {
-            "person_id": case.person,
             "digest": digest,
             "at": min(said.sent_at, case.at),
-            "revision": case.revision + 1,
-            "received_at": case.at,
             "sealed": case.key.seal(_record(said), _place(digest)),
         }
         for digest, said in unique.items()
     ]
-    added = insert(messages).on_conflict_do_nothing().returning(messages.c.digest)
-    new = set(case.connection.execute(added, rows).scalars()) if rows else set()
+    new = _store(case, rows, delay)
     _check_known(case, {digest: said for digest, said in unique.items() if digest not in new})
-    if new:
-        changed(case, to_score=True)
-        later = func.sottovoce_later("score", case.person, case.at + delay)
-        case.connection.execute(select(later))
     ahead = sum(unique[digest].sent_at > case.at for digest in new)
     return Stored(len(new), len(unique) - len(new), ahead)
+
+
+_STORE = text(
+    """
+    WITH added AS (
+        INSERT INTO messages (person_id, digest, at, revision, received_at, sealed)
+        SELECT :person, digest, at, :revision, :received, sealed
+        FROM unnest(:digests, :ats, :sealed) AS said (digest, at, sealed)
+        ON CONFLICT DO NOTHING RETURNING digest
+    ), changed AS (
+        UPDATE people SET version = version + 1, revision = :revision
+        WHERE id = :person AND EXISTS (SELECT FROM added)
+    )
+    SELECT array_agg(digest), sottovoce_later('score', :person, :due)
+    FROM added HAVING count(*) > 0
+    """
+)
+"""Messages, the change that they are, and the job: one statement, since it is asked most often."""
+
+
+def _store(case: Case, rows: Sequence[dict[str, Any]], delay: timedelta) -> set[bytes]:
+    """Store rows whose row of the person is locked; give the digests of those that are new."""
+    given = {
+        "person": case.person,
+        "revision": case.revision + 1,
+        "received": case.at,
+        "due": case.at + delay,
+        "digests": [row["digest"] for row in rows],
+        "ats": [row["at"] for row in rows],
+        "sealed": [row["sealed"] for row in rows],
+    }
+    found = case.connection.execute(_STORE, given).first()
+    return set() if found is None else {bytes(each) for each in found[0]}
 
 
 def since(case: Case, moment: datetime | None = None) -> Iterator[Kept]:

@@ -41,8 +41,8 @@ class Parts:
         return open_deidentifier(self.settings.deidentifier)
 
 
-def parts(request: Request) -> Parts:
-    """Give the parts of the app that answers."""
+async def parts(request: Request) -> Parts:
+    """Give the parts of the app that answers; async, or FastAPI asks a thread for them."""
     found = request.app.state.parts
     assert isinstance(found, Parts)
     return found
