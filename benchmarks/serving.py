@@ -138,6 +138,11 @@ def api(settings: Mapping[str, str], log: Path, port: int) -> Program:
     return Program(command("serve", "--no-worker", "--port", str(port)), settings, log, port)
 
 
+def worker(settings: Mapping[str, str], log: Path) -> Program:
+    """Give a worker, as `sottovoce worker` runs it."""
+    return Program(command("worker"), settings, log)
+
+
 def bare_api(url: str, log: Path, port: int) -> Program:
     """Give the bare API on a database of its own."""
     return Program([sys.executable, "-m", "benchmarks.serving", url, str(port)], {}, log, port)
