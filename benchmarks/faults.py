@@ -1,10 +1,11 @@
 """Nothing lost: API, worker and PostgreSQL are killed (kill -9) at random while people talk.
 
-Real processes: an embedded PostgreSQL, `sottovoce serve --no-worker`, `sottovoce worker` with a tiny
-random Qwen3.5 behind a linear probe (the code path of a large one; its estimates mean nothing), and
-the package's client in several threads that repeats until every call has had an answer. When all is
-sent the killing stops, the service has time to catch up, and everything is looked at: by SQL, and
-through the gate, as the service itself reads. Exit 1 if anything is lost, there twice, or behind.
+Real processes: an embedded PostgreSQL, `sottovoce serve --no-worker`, `sottovoce worker` with a
+tiny random Qwen3.5 behind a linear probe (the code path of a large one; its estimates mean
+nothing), and the package's client in several threads that repeats until every call has had an
+answer. When all is sent the killing stops, the service has time to catch up, and everything is
+looked at: by SQL, and through the gate, as the service itself reads. Exit 1 if anything is lost,
+there twice, or behind.
 """
 
 import argparse
@@ -47,10 +48,11 @@ SETTLING = 180.0
 
 def train_tiny(folder: Path) -> Path:
     """Train a tiny model by the code of the command; give its run folder."""
-    from tests import recipes, tiny
+    from importlib import import_module
 
     from sottovoce.train import train
 
+    recipes, tiny = import_module("tests.recipes"), import_module("tests.tiny")  # untyped
     backbone = folder / "qwen"
     backbone.mkdir()
     recipes.write_people(folder)
@@ -217,10 +219,10 @@ def run_seed(seed: int, folder: Path, model: Path, count: int) -> tuple[dict[str
         return row, [*traffic.wrong, *wrong]
 
 
-def _row(
-    seed: int, killer: Killer, traffic: Traffic, counts: dict[str, int]
-) -> dict[str, Any]:
-    killed = " ".join(str(killer.kills[name]) for name in ("api", "worker", "postgresql", "backend"))
+def _row(seed: int, killer: Killer, traffic: Traffic, counts: dict[str, int]) -> dict[str, Any]:
+    killed = " ".join(
+        str(killer.kills[name]) for name in ("api", "worker", "postgresql", "backend")
+    )
     seen = {name: traffic.seen[name] for name in ("batches", "refused", "retries", "status_500")}
     return {"name": str(seed), "killed": killed, **seen, "people": PEOPLE, **counts}
 
@@ -251,8 +253,9 @@ def main() -> None:
             problems += row["lost"] + row["duplicates"] + row["behind"] + len(wrong)
             print(json.dumps(rows[-1]), *sorted(set(wrong)), sep="\n", file=sys.stderr, flush=True)
     title = (
-        f"{count:,} messages of {PEOPLE} people by a client that repeats, while the API, the worker, "
-        "PostgreSQL and single sessions of it are killed (in this order); a tiny random Qwen3.5 scores"
+        f"{count:,} messages of {PEOPLE} people by a client that repeats, while the API, the "
+        "worker, PostgreSQL and single sessions of it are killed (counted in this order); a tiny "
+        "random Qwen3.5 scores"
     )
     show("faults", title, rows, given)
     if problems:

@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks import serving
 from benchmarks.load_generator import Order, line
-from benchmarks.shared import options, show
 from benchmarks.serving import Program
+from benchmarks.shared import options, show
 from sottovoce.metrics.student import student_quantile
 from sottovoce.service.database import Database
 from sottovoce.service.embedded import Embedded
@@ -164,10 +164,13 @@ def main() -> None:
     """Print the table; exit 1 if the service is slower than half as fast."""
     given = options(__doc__ or "")
     before, begun = os.getloadavg()[0], time.monotonic()
-    with tempfile.TemporaryDirectory() as place, Embedded(Path(place) / "postgresql") as server:
-        with rivals(Path(place), server.url) as both:
-            rows = [row for batch in REQUESTS for row in compare(both, batch)]
-            rows += memory(both)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Embedded(Path(place) / "postgresql") as server,
+        rivals(Path(place), server.url) as both,
+    ):
+        rows = [row for batch in REQUESTS for row in compare(both, batch)]
+        rows += memory(both)
     title = (
         f"Messages in: the service against a bare insert, {ROUNDS} rounds in turns, {CONNECTIONS} "
         f"connections, {PEOPLE} people (load of the machine before: {before:.1f}; "

@@ -218,6 +218,4 @@ _COUNTING = threading.Lock()
 
 
 def _consents(client: Client, talker: Talker, *, granted: bool) -> None:
-    client.consent(
-        talker.id, "monitoring", granted=granted, text_version="v1", source="benchmark"
-    )
+    client.consent(talker.id, "monitoring", granted=granted, text_version="v1", source="benchmark")

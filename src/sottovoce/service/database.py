@@ -7,8 +7,11 @@ is asked (`gate` and the modules behind it).
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, text
+import psycopg
+from psycopg.types.array import ListBinaryDumper
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -46,6 +49,7 @@ class Database:
             hide_parameters=True,
             connect_args={"connect_timeout": int(WAIT_SECONDS), "application_name": "sottovoce"},
         )
+        event.listen(self.engine, "connect", _send_lists_as_bytes)
         self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
@@ -133,6 +137,14 @@ class Database:
                 f"the schema could not be brought forward ({type(error).__name__}); nothing was "
                 "changed: look into the database's log"
             ) from None
+
+
+def _send_lists_as_bytes(connection: "psycopg.Connection[Any]", _: object) -> None:
+    """Let psycopg send arrays in PostgreSQL's binary form; as text every element is escaped.
+
+    Half of the time that storing 50 messages took went into that [measured].
+    """
+    connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def newest_revision() -> str:

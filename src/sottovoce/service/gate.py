@@ -213,7 +213,9 @@ class Gate:
         by_id, listed = isinstance(person, UUID), who.role == "clinician"
         given = {"same": person if by_id else self.index.person(str(person))}
         asked = _one(by_id=by_id, listed=listed, locked=wanted.writes)
-        return connection.execute(asked, given | ({"account": who.account} if listed else {})).first()
+        return connection.execute(
+            asked, given | ({"account": who.account} if listed else {})
+        ).first()
 
     def _case(
         self, connection: Connection, who: Principal, wanted: Action, found: Any, at: datetime
@@ -253,9 +255,7 @@ class Gate:
 def _one(*, by_id: bool, listed: bool, locked: bool) -> Select[Any]:
     """Give what asks for one person; kept, for building it takes longer than asking it."""
     mine = exists().where(
-        and_(
-            caseloads.c.person_id == people.c.id, caseloads.c.account_id == bindparam("account")
-        )
+        and_(caseloads.c.person_id == people.c.id, caseloads.c.account_id == bindparam("account"))
     )
     asked = select(people, (mine if listed else literal(True)).label("mine"))
     asked = asked.where((people.c.id if by_id else people.c.digest) == bindparam("same"))
