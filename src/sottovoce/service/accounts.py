@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from sottovoce.service.actions import ACTIONS
-from sottovoce.service.database import Database
+from sottovoce.service.database import Database, Frequent
 from sottovoce.service.gate import Case
 from sottovoce.service.principals import ROLES, Principal, Role
 from sottovoce.service.refusals import Conflict, Invalid, NotFound
@@ -166,8 +166,7 @@ def revoke_key(connection: Connection, key: UUID, at: datetime) -> None:
         raise NotFound("key")
 
 
-# every request asks one of these, and building it anew takes longer than asking it
-_BY_SECRET = (
+_BY_SECRET = Frequent(
     select(accounts.c.role, accounts.c.id, api_keys.c.id, api_keys.c.scopes)
     .join(accounts, accounts.c.id == api_keys.c.account_id)
     .where(
@@ -177,10 +176,12 @@ _BY_SECRET = (
         accounts.c.disabled_at.is_(None),
     )
 )
-_BY_SUBJECT = select(accounts.c.role, accounts.c.id).where(
-    accounts.c.subject == bindparam("named"),
-    accounts.c.role == bindparam("as"),
-    accounts.c.disabled_at.is_(None),
+_BY_SUBJECT = Frequent(
+    select(accounts.c.role, accounts.c.id).where(
+        accounts.c.subject == bindparam("named"),
+        accounts.c.role == bindparam("as"),
+        accounts.c.disabled_at.is_(None),
+    )
 )
 
 
@@ -221,9 +222,9 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def _principal(database: Database, asked: Select[Any], given: dict[str, Any]) -> Principal | None:
+def _principal(database: Database, asked: Frequent, given: dict[str, Any]) -> Principal | None:
     with database.asking() as connection:
-        found = connection.execute(asked, given).one_or_none()
+        found = asked.first(connection, **given)
     if found is None:
         return None
     role, account, *key = found

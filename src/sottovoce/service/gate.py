@@ -13,13 +13,13 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, bindparam, exists, literal, select
+from sqlalchemy import Connection, and_, bindparam, exists, literal, select
 
 from sottovoce.errors import SottovoceError
 from sottovoce.service import audit
 from sottovoce.service.actions import ACTIONS, Action
 from sottovoce.service.audit import Entry
-from sottovoce.service.database import Database
+from sottovoce.service.database import Database, Frequent
 from sottovoce.service.masterkeys import KeyKeeper
 from sottovoce.service.principals import Principal
 from sottovoce.service.refusals import ConsentMissing, Forbidden, NotFound, Refusal
@@ -211,11 +211,10 @@ class Gate:
         self, connection: Connection, who: Principal, wanted: Action, person: str | UUID
     ) -> Any:
         by_id, listed = isinstance(person, UUID), who.role == "clinician"
-        given = {"same": person if by_id else self.index.person(str(person))}
+        given: dict[str, Any] = {"same": person if by_id else self.index.person(str(person))}
         asked = _one(by_id=by_id, listed=listed, locked=wanted.writes)
-        return connection.execute(
-            asked, given | ({"account": who.account} if listed else {})
-        ).first()
+        given |= {"account": who.account} if listed else {}
+        return asked.first(connection, **given)
 
     def _case(
         self, connection: Connection, who: Principal, wanted: Action, found: Any, at: datetime
@@ -252,14 +251,14 @@ class Gate:
 
 
 @cache
-def _one(*, by_id: bool, listed: bool, locked: bool) -> Select[Any]:
+def _one(*, by_id: bool, listed: bool, locked: bool) -> Frequent:
     """Give what asks for one person; kept, for building it takes longer than asking it."""
     mine = exists().where(
         and_(caseloads.c.person_id == people.c.id, caseloads.c.account_id == bindparam("account"))
     )
     asked = select(people, (mine if listed else literal(True)).label("mine"))
     asked = asked.where((people.c.id if by_id else people.c.digest) == bindparam("same"))
-    return asked.with_for_update(of=people, key_share=True) if locked else asked
+    return Frequent(asked.with_for_update(of=people, key_share=True) if locked else asked)
 
 
 def visible(who: Principal, wanted: Action) -> list[Any]:

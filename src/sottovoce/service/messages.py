@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, text
 
 from sottovoce.conversations import Message, Role, format_time
+from sottovoce.service.database import Frequent
 from sottovoce.service.gate import Case
 from sottovoce.service.refusals import Conflict
 from sottovoce.service.tables import messages
@@ -111,8 +112,9 @@ def add(case: Case, batch: Sequence[Said], delay: timedelta) -> Stored:
     return Stored(len(new), len(unique) - len(new), ahead)
 
 
-_STORE = text(
-    """
+_STORE = Frequent(
+    text(
+        """
     WITH added AS (
         INSERT INTO messages (person_id, digest, at, revision, received_at, sealed)
         SELECT :person, digest, at, :revision, :received, sealed
@@ -125,6 +127,7 @@ _STORE = text(
     SELECT array_agg(digest), sottovoce_later('score', :person, :due)
     FROM added HAVING count(*) > 0
     """
+    )
 )
 """Messages, the change that they are, and the job: one statement, since it is asked most often."""
 
@@ -140,8 +143,8 @@ def _store(case: Case, rows: Sequence[dict[str, Any]], delay: timedelta) -> set[
         "ats": [row["at"] for row in rows],
         "sealed": [row["sealed"] for row in rows],
     }
-    found = case.connection.execute(_STORE, given).first()
-    return set() if found is None else {bytes(each) for each in found[0]}
+    found = _STORE.first(case.connection, **given)
+    return set() if found is None else set(found[0])
 
 
 def since(case: Case, moment: datetime | None = None) -> Iterator[Kept]:
