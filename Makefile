@@ -38,7 +38,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter, docs
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 
-bench: $(STAMP) ## run every benchmark (three hours on two cores; needs the shared data)
+bench: $(STAMP) ## run every benchmark (four hours on two cores; needs the shared data)
 	$(BIN)/python -m benchmarks.human_text
 	$(BIN)/python -m benchmarks.score_memory
 	$(BIN)/python -m benchmarks.plan_memory
@@ -50,6 +50,8 @@ bench: $(STAMP) ## run every benchmark (three hours on two cores; needs the shar
 	$(BIN)/python -m benchmarks.pseudolabels
 	$(BIN)/python -m benchmarks.leaks
 	$(BIN)/python -m benchmarks.statistics
+	$(BIN)/python -m benchmarks.service_load
+	$(BIN)/python -m benchmarks.faults
 
 # The report is tested in a real browser; Debian's package is fetched once where it is missing.
 browser:

@@ -133,7 +133,9 @@ _STORE = Frequent(
 
 
 def _store(case: Case, rows: Sequence[dict[str, Any]], delay: timedelta) -> set[bytes]:
-    """Store rows whose row of the person is locked; give the digests of those that are new."""
+    """Store rows of a person whose own row is locked; give the digests of those that are new."""
+    if not rows:
+        return set()
     given = {
         "person": case.person,
         "revision": case.revision + 1,
