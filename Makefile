@@ -39,7 +39,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter, docs
 	$(BIN)/python docs/reference.py --check
 	$(BIN)/python docs/service.py --check
 
-bench: $(STAMP) ## run every benchmark (three hours on two cores; needs the shared data)
+bench: $(STAMP) ## run every benchmark (four hours on two cores; needs the shared data)
 	$(BIN)/python -m benchmarks.human_text
 	$(BIN)/python -m benchmarks.score_memory
 	$(BIN)/python -m benchmarks.plan_memory
@@ -51,6 +51,8 @@ bench: $(STAMP) ## run every benchmark (three hours on two cores; needs the shar
 	$(BIN)/python -m benchmarks.pseudolabels
 	$(BIN)/python -m benchmarks.leaks
 	$(BIN)/python -m benchmarks.statistics
+	$(BIN)/python -m benchmarks.service_load
+	$(BIN)/python -m benchmarks.faults
 
 # The report is tested in a real browser; Debian's package is fetched once where it is missing.
 browser:

@@ -109,7 +109,9 @@ def _ended(*_: object) -> None:
 
 def _bound(settings: "ServiceSettings") -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends without Nagle's delay only where the protocol is named; else every answer, which
+    # goes out in two pieces, waits 40 ms for the client's delayed acknowledgement
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))

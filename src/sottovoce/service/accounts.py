@@ -9,14 +9,14 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from sottovoce.service.actions import ACTIONS
-from sottovoce.service.database import Database
+from sottovoce.service.database import Database, Frequent
 from sottovoce.service.gate import Case
 from sottovoce.service.principals import ROLES, Principal, Role
 from sottovoce.service.refusals import Conflict, Invalid, NotFound, check_storable
@@ -168,29 +168,35 @@ def revoke_key(connection: Connection, key: UUID, at: datetime) -> None:
         raise NotFound("key")
 
 
+_BY_SECRET = Frequent(
+    select(accounts.c.role, accounts.c.id, api_keys.c.id, api_keys.c.scopes)
+    .join(accounts, accounts.c.id == api_keys.c.account_id)
+    .where(
+        api_keys.c.digest == bindparam("shown"),
+        api_keys.c.revoked_at.is_(None),
+        api_keys.c.expires_at > bindparam("now"),
+        accounts.c.disabled_at.is_(None),
+    )
+)
+_BY_SUBJECT = Frequent(
+    select(accounts.c.role, accounts.c.id).where(
+        accounts.c.subject == bindparam("named"),
+        accounts.c.role == bindparam("as"),
+        accounts.c.disabled_at.is_(None),
+    )
+)
+
+
 def by_secret(database: Database, secret: str, at: datetime) -> Principal | None:
     """Give who shows a key; None where it opens nothing, for whatever reason."""
     if SECRET.fullmatch(secret) is None:
         return None
-    asked = (
-        select(accounts.c.role, accounts.c.id, api_keys.c.id, api_keys.c.scopes)
-        .join(accounts, accounts.c.id == api_keys.c.account_id)
-        .where(
-            api_keys.c.digest == digest(secret),
-            api_keys.c.revoked_at.is_(None),
-            api_keys.c.expires_at > at,
-            accounts.c.disabled_at.is_(None),
-        )
-    )
-    return _principal(database, asked)
+    return _principal(database, _BY_SECRET, {"shown": digest(secret), "now": at})
 
 
 def by_subject(database: Database, subject: str, role: str) -> Principal | None:
     """Give the account that an identity provider's subject belongs to, if it has that role."""
-    asked = select(accounts.c.role, accounts.c.id).where(
-        accounts.c.subject == subject, accounts.c.role == role, accounts.c.disabled_at.is_(None)
-    )
-    return _principal(database, asked)
+    return _principal(database, _BY_SUBJECT, {"named": subject, "as": role})
 
 
 def assign(case: Case, account: UUID, state: Literal["on", "off"]) -> None:
@@ -218,9 +224,9 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def _principal(database: Database, asked) -> Principal | None:  # type: ignore[no-untyped-def]
-    with database.engine.connect() as connection:
-        found = connection.execute(asked).one_or_none()
+def _principal(database: Database, asked: Frequent, given: dict[str, Any]) -> Principal | None:
+    with database.asking() as connection:
+        found = asked.first(connection, **given)
     if found is None:
         return None
     role, account, *key = found

@@ -22,10 +22,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, exists, select, text, tuple_
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    SmallInteger,
+    any_,
+    bindparam,
+    exists,
+    select,
+    text,
+    tuple_,
+)
 
 from sottovoce.conversations import format_time
 from sottovoce.errors import ServiceError
+from sottovoce.service.database import Frequent
 from sottovoce.service.principals import Principal
 from sottovoce.service.tables import audit, audit_heads
 
@@ -87,8 +98,8 @@ class Entry:
 
 _HEADS = select(audit_heads.c.lane, audit_heads.c.number, audit_heads.c.mac)
 _STRAYS = select(exists().where(~audit.c.lane.between(0, LANES - 1) | (audit.c.number < 1)))
-_LOCKED = (
-    _HEADS.where(audit_heads.c.lane.in_(bindparam("lanes", expanding=True)))
+_LOCKED = Frequent(
+    _HEADS.where(audit_heads.c.lane == any_(bindparam("lanes", type_=ARRAY(SmallInteger))))
     .order_by(audit_heads.c.lane)
     .with_for_update()
 )
@@ -102,6 +113,7 @@ _APPEND = text(
     UPDATE audit_heads SET number = :number, mac = :mac WHERE lane = :lane
     """
 )
+_APPEND_ONE = Frequent(_APPEND)
 
 
 def append(connection: Connection, key: bytes, entries: Iterable[Entry]) -> None:
@@ -114,9 +126,7 @@ def append(connection: Connection, key: bytes, entries: Iterable[Entry]) -> None
     if not waiting:
         return
     lanes = sorted({each.lane for each in waiting})
-    heads = {
-        row.lane: (row.number, row.mac) for row in connection.execute(_LOCKED, {"lanes": lanes})
-    }
+    heads = {row.lane: (row.number, row.mac) for row in _LOCKED.all(connection, lanes=lanes)}
     rows = []
     for entry in sorted(waiting, key=lambda each: each.lane):
         number, before = heads[entry.lane]
@@ -136,7 +146,10 @@ def append(connection: Connection, key: bytes, entries: Iterable[Entry]) -> None
                 "mac": mac,
             }
         )
-    connection.execute(_APPEND, rows)
+    if len(rows) == 1:
+        _APPEND_ONE.all(connection, **rows[0])
+    else:
+        connection.execute(_APPEND, rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from psycopg.rows import namedtuple_row
+from psycopg.types.array import ListBinaryDumper
+from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -32,6 +35,7 @@ SESSION = "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_ti
 Python could not read a row any more that somebody dated so. The two limits are ours: a request that
 waits for a locked row is told to come back as one that waits for a connection is, and a process
 that hangs in a transaction does not hold its locks for ever."""
+_PSYCOPG = make_url("postgresql+psycopg://").get_dialect()()
 
 
 class Database:
@@ -60,6 +64,8 @@ class Database:
             },
         )
         event.listen(self.engine, "handle_error", _without_values)
+        event.listen(self.engine, "connect", _send_lists_as_bytes)
+        self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def conninfo(self) -> str:
@@ -70,6 +76,16 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Give a connection whose work is committed in the end, or undone by an error."""
         with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def asking(self) -> Iterator[Connection]:
+        """Give a connection for single questions, each a transaction of its own.
+
+        One trip to the server instead of three; and no rollback at the end, after which psycopg
+        forgets every statement that it has prepared on the connection.
+        """
+        with self._alone.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -148,13 +164,68 @@ class Database:
             ) from None
 
 
+class Frequent:
+    """A statement that every request runs: written out once, and given to psycopg itself.
+
+    SQLAlchemy's own part of running one takes 60 microseconds of 100 [measured]; a request that
+    stores a message runs five.
+
+    Parameters
+    ----------
+    statement
+        With every value that changes as a parameter with a name.
+    """
+
+    def __init__(self, statement: ClauseElement) -> None:
+        written = statement.compile(dialect=_PSYCOPG)
+        self._text, self._fixed = str(written), written.params
+
+    def all(self, connection: Connection, **values: Any) -> list[Any]:
+        """Run it in a connection's transaction; give the rows, if it has any.
+
+        Raises
+        ------
+        psycopg.Error
+            Whatever the server refuses it for.
+        """
+        own: Any = connection.connection.driver_connection
+        try:
+            with own.cursor(row_factory=namedtuple_row) as cursor:
+                cursor.execute(self._text, self._fixed | values)
+                return [] if cursor.description is None else list(cursor.fetchall())
+        except psycopg.Error as error:
+            if own.closed:  # SQLAlchemy finds out, and drops every connection to that server
+                connection.exec_driver_sql("SELECT 1")
+            _silence(error)
+            raise
+
+    def first(self, connection: Connection, **values: Any) -> Any:
+        """Give the first row; None where there is none."""
+        rows = self.all(connection, **values)
+        return rows[0] if rows else None
+
+
+def _send_lists_as_bytes(connection: "psycopg.Connection[Any]", _: object) -> None:
+    """Let psycopg send arrays in PostgreSQL's binary form; as text every element is escaped.
+
+    Half of the time that storing 50 messages took went into that [measured].
+    """
+    connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
 def _without_values(context: ExceptionContext) -> None:
     """Keep the server's own words out of an error: its DETAIL repeats whole rows."""
     error = context.original_exception
-    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+    told = context.sqlalchemy_exception
+    if isinstance(error, psycopg.Error) and _silence(error) and told is not None:
+        told.args = (f"{type(error).__name__}, {error.args[0]}",)
+
+
+def _silence(error: psycopg.Error) -> bool:
+    """Leave an error of the server its code alone; give whether it has one."""
+    if error.sqlstate is not None:
         error.args = (f"SQLSTATE {error.sqlstate}",)
-        if context.sqlalchemy_exception is not None:
-            context.sqlalchemy_exception.args = (f"{type(error).__name__}, {error.args[0]}",)
+    return error.sqlstate is not None
 
 
 @cache

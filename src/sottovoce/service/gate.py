@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, exists, literal, select
+from sqlalchemy import Connection, and_, bindparam, exists, literal, select
 
 from sottovoce.errors import SottovoceError
 from sottovoce.service import audit
 from sottovoce.service.actions import ACTIONS, Action
 from sottovoce.service.audit import Entry
-from sottovoce.service.database import Database
+from sottovoce.service.database import Database, Frequent
 from sottovoce.service.masterkeys import KeyKeeper
 from sottovoce.service.principals import Principal
 from sottovoce.service.refusals import ConsentMissing, Forbidden, NotFound, Refusal
@@ -143,7 +144,7 @@ class Gate:
             with self.database.transaction() as connection:
                 if not wanted.allows(who):
                     raise Forbidden
-                found = connection.execute(self._asked(who, wanted, person)).one_or_none()
+                found = self._found(connection, who, wanted, person)
                 case = self._case(connection, who, wanted, found, at)
                 yield case
                 self.note(connection, [Entry.of(who, action, case.person, "ok", at)])
@@ -224,15 +225,14 @@ class Gate:
             with snapshot.begin():
                 return audit.verify(snapshot, self._audit_key, anchors)
 
-    def _asked(self, who: Principal, wanted: Action, person: str | UUID) -> Any:
-        by_id = isinstance(person, UUID)
-        same = people.c.id == person if by_id else people.c.digest == self.index.person(str(person))
-        mine = exists().where(
-            and_(caseloads.c.person_id == people.c.id, caseloads.c.account_id == who.account)
-        )
-        asked = select(people, (mine if who.role == "clinician" else literal(True)).label("mine"))
-        asked = asked.where(same)
-        return asked.with_for_update(of=people, key_share=True) if wanted.writes else asked
+    def _found(
+        self, connection: Connection, who: Principal, wanted: Action, person: str | UUID
+    ) -> Any:
+        by_id, listed = isinstance(person, UUID), who.role == "clinician"
+        given: dict[str, Any] = {"same": person if by_id else self.index.person(str(person))}
+        asked = _one(by_id=by_id, listed=listed, locked=wanted.writes)
+        given |= {"account": who.account} if listed else {}
+        return asked.first(connection, **given)
 
     def _case(
         self, connection: Connection, who: Principal, wanted: Action, found: Any, at: datetime
@@ -266,6 +266,17 @@ class Gate:
             if isinstance(error, SottovoceError):  # refused, and it could not be written down
                 raise
             # the database is away: the first error says so, and nothing was done
+
+
+@cache
+def _one(*, by_id: bool, listed: bool, locked: bool) -> Frequent:
+    """Give what asks for one person; kept, for building it takes longer than asking it."""
+    mine = exists().where(
+        and_(caseloads.c.person_id == people.c.id, caseloads.c.account_id == bindparam("account"))
+    )
+    asked = select(people, (mine if listed else literal(True)).label("mine"))
+    asked = asked.where((people.c.id if by_id else people.c.digest) == bindparam("same"))
+    return Frequent(asked.with_for_update(of=people, key_share=True) if locked else asked)
 
 
 def visible(who: Principal, wanted: Action) -> list[Any]:

@@ -7,13 +7,13 @@ Does not know who may store or read them (`gate`).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Row, func, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, func, select, text, tuple_
 
 from sottovoce.conversations import Message, Role, format_time
+from sottovoce.service.database import Frequent
 from sottovoce.service.gate import Case
-from sottovoce.service.people import changed
 from sottovoce.service.refusals import Conflict
 from sottovoce.service.tables import messages
 
@@ -99,31 +99,60 @@ def add(case: Case, batch: Sequence[Said], delay: timedelta) -> Stored:
     Conflict
         If an id was used before for something else.
     """
-    unique = {case.index.of(case.person, "message", each.message_id): each for each in batch}
-    if any(unique[case.index.of(case.person, "message", e.message_id)] != e for e in batch):
+    digests = [case.index.of(case.person, "message", each.message_id) for each in batch]
+    unique = dict(zip(digests, batch, strict=True))
+    if any(unique[digest] != said for digest, said in zip(digests, batch, strict=True)):
         raise Conflict("two messages of the batch share an id; give every message one of its own")
     early = _in_order(case, batch)
     rows = [
         {
-            "person_id": case.person,
             "digest": digest,
             "at": early.get(said.sent_at, said.sent_at),
-            "revision": case.revision + 1,
-            "position": position,
-            "received_at": case.at,
             "sealed": case.key.seal(_record(said), _place(digest)),
         }
-        for position, (digest, said) in enumerate(unique.items())
+        for digest, said in unique.items()
     ]
-    added = insert(messages).on_conflict_do_nothing().returning(messages.c.digest)
-    new = set(case.connection.execute(added, rows).scalars()) if rows else set()
+    new = _store(case, rows, delay)
     _check_known(case, {digest: said for digest, said in unique.items() if digest not in new})
-    if new:
-        changed(case, to_score=True)
-        later = func.sottovoce_later("score", case.person, case.at + delay)
-        case.connection.execute(select(later))
     ahead = sum(unique[digest].sent_at > case.at for digest in new)
     return Stored(len(new), len(unique) - len(new), ahead)
+
+
+_STORE = Frequent(
+    text(
+        """
+    WITH added AS (
+        INSERT INTO messages (person_id, digest, at, revision, position, received_at, sealed)
+        SELECT :person, digest, at, :revision, position, :received, sealed
+        FROM unnest(:digests, :ats, :sealed) WITH ORDINALITY AS said (digest, at, sealed, position)
+        ON CONFLICT DO NOTHING RETURNING digest
+    ), changed AS (
+        UPDATE people SET version = version + 1, revision = :revision
+        WHERE id = :person AND EXISTS (SELECT FROM added)
+    )
+    SELECT array_agg(digest), sottovoce_later('score', :person, :due)
+    FROM added HAVING count(*) > 0
+    """
+    )
+)
+"""Messages, the change that they are, and the job: one statement, since it is asked most often."""
+
+
+def _store(case: Case, rows: Sequence[dict[str, Any]], delay: timedelta) -> set[bytes]:
+    """Store rows of a person whose own row is locked; give the digests of those that are new."""
+    if not rows:
+        return set()
+    given = {
+        "person": case.person,
+        "revision": case.revision + 1,
+        "received": case.at,
+        "due": case.at + delay,
+        "digests": [row["digest"] for row in rows],
+        "ats": [row["at"] for row in rows],
+        "sealed": [row["sealed"] for row in rows],
+    }
+    found = _STORE.first(case.connection, **given)
+    return set() if found is None else set(found[0])
 
 
 def since(case: Case, moment: datetime | None = None) -> Iterator[Kept]:

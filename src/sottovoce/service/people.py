@@ -87,9 +87,7 @@ def glance(case: Case) -> Person:
     )
 
 
-def changed(case: Case, *, to_score: bool = False) -> None:
+def changed(case: Case) -> None:
     """Count a change of what is told of a person, whose row the case has locked."""
-    more = {"version": people.c.version + 1}
-    if to_score:
-        more["revision"] = people.c.revision + 1
-    case.connection.execute(update(people).where(people.c.id == case.person).values(more))
+    counted = update(people).values(version=people.c.version + 1)
+    case.connection.execute(counted.where(people.c.id == case.person))

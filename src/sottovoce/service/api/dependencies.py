@@ -4,6 +4,7 @@ Owns authentication: an API key or a bearer token becomes a principal, or 401. D
 a principal may do (`gate`).
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -42,8 +43,8 @@ class Parts:
         return open_deidentifier(self.settings.deidentifier)
 
 
-def parts(request: Request) -> Parts:
-    """Give the parts of the app that answers."""
+async def parts(request: Request) -> Parts:
+    """Give the parts of the app that answers; async, or FastAPI asks a thread for them."""
     found = request.app.state.parts
     assert isinstance(found, Parts)
     return found
@@ -58,15 +59,17 @@ _BEARER = HTTPBearer(
 Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 
-def caller(shown: Shown, has: WithParts) -> Principal:
-    """Find out who calls.
+async def caller(shown: Shown, has: WithParts) -> Principal:
+    """Find out who calls; asks in a thread by asyncio's own means, which cost half of FastAPI's.
 
     Raises
     ------
     Problem
         401 without a valid key or token, always in the same words.
     """
-    who = None if shown is None else _principal(has, shown.credentials.strip())
+    who = None
+    if shown is not None:
+        who = await asyncio.to_thread(_principal, has, shown.credentials.strip())
     if who is None:
         raise Problem("unauthenticated")
     return who

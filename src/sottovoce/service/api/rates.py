@@ -28,6 +28,9 @@ from sottovoce.service.api.problems import Problem
 PROBES = ("/health", "/ready")
 """Never limited: an orchestrator that is refused would end a service that only is busy."""
 
+SWEEP = 60.0
+"""Seconds between two looks for counters that are over: once in a window of the default limits."""
+
 IPV6_PREFIX = 64
 """Addresses of one IPv6 subscriber share this prefix (RFC 6177), so they count as one."""
 
@@ -57,6 +60,28 @@ class Rates:
     failures: str = "20/minute"
 
 
+class _Counters(MemoryStorage):
+    """Counters that whoever comes first in a while rids of those that are over.
+
+    The library starts a thread for that, up to a hundred times a second, and waits until it runs:
+    under load that held up all requests.
+    """
+
+    _swept = 0.0
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Count; all of it in the event loop's one thread."""
+        now = time()
+        if now >= self._swept + SWEEP:
+            self._swept = now
+            for old in [each for each, end in self.expirations.items() if end <= now]:
+                self.clear(old)
+        if self.get(key) == 0:
+            self.expirations[key] = now + expiry
+        self.storage[key] += amount
+        return self.storage[key]
+
+
 class RateLimit:
     """Refuses with 429 before a body is read or a key looked up.
 
@@ -76,7 +101,7 @@ class RateLimit:
         self.app = app
         self._address, self._key = parse(rates.address), parse(rates.key)
         self._failures = parse(rates.failures)
-        self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._counts = SlidingWindowCounterRateLimiter(_Counters())
         named = (("address", self._address), ("key", self._key))
         self._policy = ", ".join(f'"{n}";q={i.amount};w={i.get_expiry()}' for n, i in named)
 
@@ -125,11 +150,15 @@ class RateLimit:
 
     def _reset(self, item: RateLimitItem, name: str, who: str) -> int:
         """Give whole seconds until there is room again, at least one."""
-        return max(1, ceil(self._counts.get_window_stats(item, name, who).reset_time - time()))
+        return _seconds_until(self._counts.get_window_stats(item, name, who).reset_time)
 
     def _state(self, name: str, item: RateLimitItem, who: str) -> str:
         stats = self._counts.get_window_stats(item, name, who)
-        return f'"{name}";r={stats.remaining};t={self._reset(item, name, who)}'
+        return f'"{name}";r={stats.remaining};t={_seconds_until(stats.reset_time)}'
+
+
+def _seconds_until(moment: float) -> int:
+    return max(1, ceil(moment - time()))
 
 
 def _network(scope: Scope) -> str:

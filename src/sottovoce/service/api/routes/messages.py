@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from sottovoce.service import messages as stored
 from sottovoce.service.api import cursors
@@ -17,10 +17,12 @@ WITH_CONSENT = ABOUT_ONE | responses("forbidden", "consent-missing")
 router = APIRouter(prefix="/v1/people/{person_id}/messages", tags=["messages"])
 
 
-@router.post("", responses=WITH_CONSENT | responses("conflict", "too-large"))
+@router.post(
+    "", response_model=StoredOut, responses=WITH_CONSENT | responses("conflict", "too-large")
+)
 def add_messages(
     person_id: PersonId, body: MessagesIn, has: WithParts, who: WithCaller
-) -> StoredOut:
+) -> Response:
     """Store a batch of messages, all or nothing, and ask for a new estimate.
 
     In any order. What is answered with 200 is kept, once, however often it is sent: a client that
@@ -30,7 +32,9 @@ def add_messages(
     with has.gate.open(who, "messages.add", person_id) as case:
         done = stored.add(case, said, timedelta(seconds=has.settings.score_delay))
     has.telemetry.messages.inc(done.new)
-    return StoredOut(new=done.new, known=done.known, ahead=done.ahead)
+    told = StoredOut(new=done.new, known=done.known, ahead=done.ahead)
+    # written here: FastAPI would ask another thread to validate three numbers of our own
+    return Response(told.model_dump_json(), media_type="application/json")
 
 
 @router.get("", responses=WITH_CONSENT)
