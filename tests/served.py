@@ -14,7 +14,10 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+import click
 import httpx2
+
+from sottovoce.cli import cli
 
 PATIENCE = 120
 """Seconds after which what a busy machine has not done counts as never done."""
@@ -79,6 +82,16 @@ class Served:
         """Ask it to end, wait, and give its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
+
+
+def understood(name: str, *rest: str) -> bool:
+    """Whether the command line knows a command and its options; nothing is run."""
+    # as the group makes it: click keeps a command's help option as its first context asks for it
+    context = click.Context(cli, **cli.context_settings)
+    found, words = cli.get_command(context, name), list(rest)
+    while isinstance(found, click.Group):
+        found, words = found.commands[words[0]], words[1:]
+    return found.make_context(name, words, context).command is found
 
 
 def command(*arguments: str) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import served
 
 from sottovoce import bundled
 from sottovoce.cli.benchmark import benchmark
@@ -55,7 +56,23 @@ def test_make_targets_that_the_readme_names_exist():
     assert named <= targets
 
 
-@pytest.mark.parametrize("command", [each for each in commands() if "sottovoce" in each])
+SERVICE = ("sottovoce serve", "export", "python examples")
+"""What is said of the service: it would run until it is ended (tests/cli/test_serve.py)."""
+
+
+@pytest.mark.parametrize("command", [each for each in commands() if each.startswith(SERVICE)])
+def test_every_command_of_the_service_is_understood(command):
+    if command.startswith("python"):
+        assert (ROOT / shlex.split(command)[1]).is_file()
+        return
+    words = command.partition("$(")[2].rstrip(")") or command
+    assert served.understood(*shlex.split(words)[1:])
+
+
+OTHERS = [each for each in commands() if "sottovoce" in each and not each.startswith(SERVICE)]
+
+
+@pytest.mark.parametrize("command", OTHERS)
 def test_every_command_of_the_readme_runs(command, folder):
     if "train" in command:  # takes minutes; test_bundled_estimator.py trains by this very recipe
         recipe = shlex.split(command)[2]

@@ -7,11 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 import yaml
+from tests import served
 
-from sottovoce.cli import cli
 from sottovoce.service.api.app import new_app
 from sottovoce.service.database import Database, newest_revision
 from sottovoce.service.settings import _READERS, PREFIX, ServiceSettings
@@ -54,18 +53,6 @@ CONTAINERS = {
 }
 
 
-def understood(arguments: list[str]) -> bool:
-    """Whether the command line knows a command and its options; nothing is run."""
-    name, *rest = arguments
-    # as the group makes it: click keeps a command's help option as its first context asks for it
-    context = click.Context(cli, **cli.context_settings)
-    command = cli.get_command(context, name)
-    while isinstance(command, click.Group):
-        command, rest = command.commands[rest[0]], rest[1:]
-    command.make_context(name, rest, context)
-    return True
-
-
 @pytest.mark.parametrize("name", [each.name for each in sorted(DEPLOY.iterdir()) if each.is_file()])
 def test_every_setting_that_is_named_exists(name):
     assert set(re.findall(r"SOTTOVOCE_[A-Z_]+[A-Z]", text_of(name))) <= SETTINGS
@@ -86,12 +73,12 @@ def test_commands_of_the_containers_are_understood(arguments):
     said = [each.get("command") for each in SERVICES.values() if "entrypoint" not in each]
     said += [each["args"] for each in CONTAINERS.values() if "command" not in each]
     assert said.count(arguments) == 2
-    assert understood(arguments)
+    assert served.understood(*arguments)
 
 
 def test_the_image_starts_the_api_by_default():
     words = re.search(r'^ENTRYPOINT \["sottovoce"\]\nCMD (\[.*\])$', text_of("Dockerfile"), re.M)
-    assert understood(yaml.safe_load(words[1]))
+    assert served.understood(*yaml.safe_load(words[1]))
 
 
 @pytest.mark.parametrize("name", ["README.md", "kubernetes.md"])
@@ -100,7 +87,7 @@ def test_commands_in_the_text_are_understood(name):
     ours = [re.split(r"(?:^| )sottovoce |run .*? api ", line, maxsplit=1) for line in lines]
     found = [each[1] for each in ours if len(each) == 2 and "kubectl" not in each[0]]
     assert len(found) >= 2
-    assert all(understood(shlex.split(each)) for each in found)
+    assert all(served.understood(*shlex.split(each)) for each in found)
 
 
 def test_the_image_has_a_user_of_its_own_and_pinned_versions():

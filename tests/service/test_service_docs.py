@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-import click
 import pytest
 from standardwebhooks import WebhookVerificationError
+from tests import served
 
-from sottovoce.cli import cli
 from sottovoce.service import tables
 from sottovoce.service.actions import ACTIONS
 from sottovoce.service.settings import _READERS
@@ -115,12 +114,7 @@ def test_every_setting_and_every_table_has_a_line():
 
 @pytest.mark.parametrize("line", OWN)
 def test_commands_of_the_package_are_understood(line):
-    name, *rest = ours(line)
-    context = click.Context(cli, **cli.context_settings)
-    command = cli.get_command(context, name)
-    while isinstance(command, click.Group):
-        command, rest = command.commands[rest[0]], rest[1:]
-    assert command.make_context(name, rest, context).command is command
+    assert served.understood(*ours(line))
 
 
 @pytest.mark.parametrize("line", CURLS)
