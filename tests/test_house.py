@@ -83,7 +83,7 @@ def parameters(function: Function) -> list[str]:
 
 def is_command(function: Function) -> bool:
     """Whether click fills the parameters in, one an option."""
-    return any("click.command" in ast.unparse(each) for each in function.decorator_list)
+    return any(".command(" in f"{ast.unparse(each)}(" for each in function.decorator_list)
 
 
 def imported(path: Path) -> Iterator[str]:
