@@ -18,6 +18,7 @@ import httpx2
 
 from benchmarks.load_generator import texts
 from sottovoce.client import Client, OutgoingMessage, ServiceRefusal
+from sottovoce.errors import ServiceError
 
 Fate = Literal["stays", "withdraws", "erased"]
 
@@ -209,7 +210,7 @@ class Traffic:
                 if refusal.status < 500:
                     return refusal
                 calls[f"status_{refusal.status}"] += 1
-            except httpx2.TransportError:
+            except (httpx2.TransportError, ServiceError):
                 calls["gave_up"] += 1
             time.sleep(0.2)
 

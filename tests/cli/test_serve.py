@@ -1,7 +1,9 @@
 """`sottovoce serve` as a real process: starting, surviving a killed database, ending."""
 
+import asyncio
 import os
 import signal
+import socket
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -10,7 +12,9 @@ from pathlib import Path
 import pytest
 from tests import served
 
+from sottovoce.cli.serve import _bound
 from sottovoce.service.embedded import Embedded
+from sottovoce.service.settings import ServiceSettings
 
 BATCH = {
     "messages": [
@@ -129,3 +133,21 @@ def test_settings_that_cannot_be_meant_are_one_sentence(operate, monkeypatch, na
     assert done.exit_code == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_answer_in_two_pieces_does_not_wait_for_the_clients_acknowledgement():
+    async def undelayed() -> int:
+        accepted = asyncio.get_running_loop().create_future()
+        with _bound(ServiceSettings(port=0)) as listener:
+            port = listener.getsockname()[1]
+            server = await asyncio.start_server(lambda _, w: accepted.set_result(w), sock=listener)
+            async with server:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                served = (await accepted).get_extra_info("socket")
+                found = served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                writer.close()
+                await writer.wait_closed()
+                (await accepted).close()
+                return found
+
+    assert asyncio.run(undelayed()) != 0

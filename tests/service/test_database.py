@@ -3,15 +3,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from uuid import uuid4
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from tests.service.filled import fill, of_everything
 
 from sottovoce.errors import ServiceError
-from sottovoce.service.database import Database, newest_revision
+from sottovoce.service.database import Database, Frequent, newest_revision
 from sottovoce.service.masterkeys import new_master_keys
 from sottovoce.service.opening import open_gate
 from sottovoce.service.tables import metadata
@@ -144,3 +145,40 @@ def test_options_of_the_address_are_kept(database):
         ]
     assert shown == ["1234ms", "UTC"]
     opened.close()
+
+
+FREQUENT = Frequent(text("SELECT CAST(:number AS bigint) AS number, cardinality(:parts) AS parts"))
+
+
+def test_a_frequent_statement_gives_its_rows_in_the_connections_transaction(database):
+    with database.transaction() as connection:
+        row = FREQUENT.first(connection, number=7, parts=[b"\0", b"", b"\xff"])
+        assert (row.number, row.parts) == (7, 3)
+        own = connection.connection.driver_connection
+        assert own.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+
+
+def test_a_frequent_statement_that_fails_says_nothing_of_its_values(database):
+    wrong = Frequent(text("SELECT CAST(CAST(:said AS text) AS integer)"))
+    refused = pytest.raises(psycopg.errors.InvalidTextRepresentation)
+    with refused as caught, database.transaction() as connection:
+        wrong.all(connection, said=CANARY)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_after_a_session_that_was_ended_the_next_one_works(database):
+    ended = Frequent(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    lost = pytest.raises((OperationalError, psycopg.OperationalError))
+    with lost, database.transaction() as connection:
+        ended.all(connection)
+    with database.transaction() as connection:
+        assert FREQUENT.first(connection, number=1, parts=[b"a"]).number == 1
+
+
+def test_single_questions_open_no_transaction_and_leave_none(database):
+    with database.asking() as connection:
+        assert FREQUENT.first(connection, number=1, parts=[b"a"]).parts == 1
+        own = connection.connection.driver_connection
+        assert own.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    with database.transaction() as connection:
+        assert not connection.connection.driver_connection.autocommit

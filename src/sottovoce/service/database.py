@@ -192,7 +192,9 @@ class Frequent:
         try:
             with own.cursor(row_factory=namedtuple_row) as cursor:
                 cursor.execute(self._text, self._fixed | values)
-                return [] if cursor.description is None else list(cursor.fetchall())
+                # its `description` would say the same and make an object of every column
+                found = cursor.pgresult
+                return list(cursor.fetchall()) if found is not None and found.nfields else []
         except psycopg.Error as error:
             if own.closed:  # SQLAlchemy finds out, and drops every connection to that server
                 connection.exec_driver_sql("SELECT 1")

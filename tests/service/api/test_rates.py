@@ -1,6 +1,7 @@
 """Limits over a small app, at a clock that the test moves."""
 
 import re
+import threading
 
 import limits.storage.memory
 import limits.strategies
@@ -156,3 +157,16 @@ def test_any_authorization_header_is_counted(value):
     raw = value.strip().encode("latin-1")
     response = caller("192.0.2.1").get("/x", headers={b"authorization": raw})
     assert response.status_code in (200, 401)
+
+
+def test_counters_that_are_over_are_dropped_and_no_thread_is_started_for_it(clock):
+    _, caller, limited = made()
+    before = threading.active_count()
+    for number in range(5):
+        statuses(caller(f"192.0.2.{number}"), 1, authorization=SECRET)
+    counted = len(limited._counts.storage.expirations)
+    clock.now += 300
+    statuses(caller("192.0.2.9"), 1, authorization=SECRET)
+    assert counted == 6  # five addresses and a key
+    assert len(limited._counts.storage.expirations) == 2
+    assert threading.active_count() <= before
