@@ -40,7 +40,6 @@ def test_the_tables_in_code_are_those_of_the_migrations(database):
         "estimates_person_id_model_id_revision_key",
         "events_of",
         "messages_in_time",
-        "people_behind",
     }
 
 

@@ -122,6 +122,7 @@ def exported(monkeypatch):
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(module.trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(module.trace, "get_tracer_provider", lambda: provider)
     exporter.provider = provider
     yield exporter
     provider.shutdown()

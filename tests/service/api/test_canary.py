@@ -247,6 +247,7 @@ def exported(monkeypatch):
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(telemetry.trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(telemetry.trace, "get_tracer_provider", lambda: provider)
     yield exporter
     provider.shutdown()
 

@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sottovoce.deidentify import Deidentifier, open_deidentifier
 from sottovoce.service.accounts import PREFIX, by_secret, by_subject
+from sottovoce.service.api.callers import Callers
 from sottovoce.service.api.problems import Problem
 from sottovoce.service.gate import Gate
 from sottovoce.service.oidc import Tokens, Unauthenticated
@@ -31,12 +32,15 @@ class Parts:
         Of this process.
     tokens
         Reads bearer tokens; None where none are believed.
+    callers
+        Who showed a key a moment ago.
     """
 
     settings: ServiceSettings
     gate: Gate = field(repr=False)
     telemetry: Telemetry
     tokens: Tokens | None = None
+    callers: Callers = field(default_factory=Callers)
 
     def deidentifier(self) -> Deidentifier:
         """Give what de-identifies one research export; its key is gone with it."""
@@ -67,11 +71,16 @@ async def caller(shown: Shown, has: WithParts) -> Principal:
     Problem
         401 without a valid key or token, always in the same words.
     """
-    who = None
-    if shown is not None:
-        who = await asyncio.to_thread(_principal, has, shown.credentials.strip())
-    if who is None:
+    if shown is None:
         raise Problem("unauthenticated")
+    secret = shown.credentials.strip()
+    who = has.callers.known(secret)
+    if who is None:
+        asked = has.callers.now()
+        who = await asyncio.to_thread(_principal, has, secret)
+        if who is None:
+            raise Problem("unauthenticated")
+        has.callers.remember(secret, who, asked)
     return who
 
 

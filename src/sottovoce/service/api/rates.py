@@ -10,7 +10,6 @@ RFC 6585 section 4 (429); draft-ietf-httpapi-ratelimit-headers-10 (RateLimit-Pol
 OWASP API Security Top 10 (2023), API4 Unrestricted Resource Consumption.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address, ip_network
@@ -42,7 +41,7 @@ class Rates:
     Parameters
     ----------
     address
-        Requests of one client address.
+        Requests of one client address that show no key or token.
     key
         Requests with one key or token, whether or not it is valid.
     failures
@@ -112,53 +111,40 @@ class RateLimit:
             return
         address = _network(scope)
         presented = Headers(scope=scope).get("authorization")
-        counted = [("address", self._address, address)]
-        if presented is not None:
-            # a digest: the secret itself need not lie in a table of counters
-            counted.append(("key", self._key, sha256(presented.encode()).hexdigest()))
-
-        exceeded = self._exceeded(address, counted)
-        told = exceeded or counted[-1]
+        if presented is None:
+            counted = ("address", self._address, address)
+        else:  # a digest: the secret itself need not lie in a table of counters
+            counted = ("key", self._key, sha256(presented.encode()).hexdigest())
 
         async def answered(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] == 401:
                     self._counts.hit(self._failures, "failures", address)
-                headers = MutableHeaders(scope=message)
-                headers["RateLimit-Policy"] = self._policy
-                if told[0] != "failures":
-                    headers["RateLimit"] = self._state(*told)
+                MutableHeaders(scope=message)["RateLimit-Policy"] = self._policy
             await send(message)
 
-        if exceeded is not None:
-            wait = self._reset(exceeded[1], exceeded[0], exceeded[2])
-            problem = Problem("rate-limited", retry_after=wait)
-            await problem.response()(scope, receive, answered)
+        exceeded = self._exceeded(address, counted)
+        if exceeded is None:
+            await self.app(scope, receive, answered)
             return
-        await self.app(scope, receive, answered)
+        wait = self._reset(*exceeded)
+        told = {} if exceeded[0] == "failures" else {"RateLimit": f'"{exceeded[0]}";r=0;t={wait}'}
+        problem = Problem("rate-limited", headers=told, retry_after=wait)
+        await problem.response()(scope, receive, answered)
 
     def _exceeded(
-        self, address: str, counted: Iterable[tuple[str, RateLimitItem, str]]
+        self, address: str, counted: tuple[str, RateLimitItem, str]
     ) -> tuple[str, RateLimitItem, str] | None:
-        """Count the request until a limit is met; keys of refused addresses are not counted."""
+        """Count the request; keys of refused addresses are not counted."""
         if not self._counts.test(self._failures, "failures", address):
             return "failures", self._failures, address
-        for name, item, who in counted:
-            if not self._counts.hit(item, name, who):
-                return name, item, who
-        return None
+        name, item, who = counted
+        return None if self._counts.hit(item, name, who) else counted
 
-    def _reset(self, item: RateLimitItem, name: str, who: str) -> int:
+    def _reset(self, name: str, item: RateLimitItem, who: str) -> int:
         """Give whole seconds until there is room again, at least one."""
-        return _seconds_until(self._counts.get_window_stats(item, name, who).reset_time)
-
-    def _state(self, name: str, item: RateLimitItem, who: str) -> str:
-        stats = self._counts.get_window_stats(item, name, who)
-        return f'"{name}";r={stats.remaining};t={_seconds_until(stats.reset_time)}'
-
-
-def _seconds_until(moment: float) -> int:
-    return max(1, ceil(moment - time()))
+        moment = self._counts.get_window_stats(item, name, who).reset_time
+        return max(1, ceil(moment - time()))
 
 
 def _network(scope: Scope) -> str:

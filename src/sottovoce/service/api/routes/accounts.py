@@ -37,6 +37,7 @@ def disable_account(account_id: UUID, has: WithParts, who: WithCaller) -> None:
     """Disable an account and all of its keys."""
     with has.gate.work(who, MANAGE) as connection:
         stored.disable_account(connection, account_id, has.gate.clock())
+    has.callers.forget()
 
 
 @router.post("/accounts/{account_id}/keys", status_code=201, responses=ABOUT_ONE)
@@ -62,6 +63,7 @@ def revoke_key(key_id: UUID, has: WithParts, who: WithCaller) -> None:
     """Revoke a key at once."""
     with has.gate.work(who, MANAGE) as connection:
         stored.revoke_key(connection, key_id, has.gate.clock())
+    has.callers.forget()
 
 
 @router.put("/accounts/{account_id}/caseload/{person_id}", status_code=204, responses=ABOUT_ONE)

@@ -1,5 +1,6 @@
 """Messages: in as they are written, out to who treats the person. Owns these routes."""
 
+import asyncio
 from datetime import timedelta
 
 from fastapi import APIRouter, Response
@@ -7,10 +8,11 @@ from fastapi import APIRouter, Response
 from sottovoce.service import messages as stored
 from sottovoce.service.api import cursors
 from sottovoce.service.api.answers import MessageOut, MessagesOut, StoredOut
-from sottovoce.service.api.dependencies import WithCaller, WithParts
+from sottovoce.service.api.dependencies import Parts, WithCaller, WithParts
 from sottovoce.service.api.problems import responses
 from sottovoce.service.api.requests import PAGE, Cursor, Limit, MessagesIn, PersonId
 from sottovoce.service.api.routes.people import ABOUT_ONE
+from sottovoce.service.principals import Principal
 
 WITH_CONSENT = ABOUT_ONE | responses("forbidden", "consent-missing")
 
@@ -20,7 +22,7 @@ router = APIRouter(prefix="/v1/people/{person_id}/messages", tags=["messages"])
 @router.post(
     "", response_model=StoredOut, responses=WITH_CONSENT | responses("conflict", "too-large")
 )
-def add_messages(
+async def add_messages(
     person_id: PersonId, body: MessagesIn, has: WithParts, who: WithCaller
 ) -> Response:
     """Store a batch of messages, all or nothing, and ask for a new estimate.
@@ -29,12 +31,17 @@ def add_messages(
     hears nothing sends it again.
     """
     said = [each.said() for each in body.messages]
-    with has.gate.open(who, "messages.add", person_id) as case:
-        done = stored.add(case, said, timedelta(seconds=has.settings.score_delay))
+    done = await asyncio.to_thread(_stored, has, who, person_id, said)
     has.telemetry.messages.inc(done.new)
     told = StoredOut(new=done.new, known=done.known, ahead=done.ahead)
     # written here: FastAPI would ask another thread to validate three numbers of our own
     return Response(told.model_dump_json(), media_type="application/json")
+
+
+def _stored(has: Parts, who: Principal, person_id: str, said: list[stored.Said]) -> stored.Stored:
+    """Store, in a thread by asyncio's own means, which cost half of FastAPI's."""
+    with has.gate.open(who, "messages.add", person_id) as case:
+        return stored.add(case, said, timedelta(seconds=has.settings.score_delay))
 
 
 @router.get("", responses=WITH_CONSENT)
