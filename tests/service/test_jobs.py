@@ -10,6 +10,7 @@ from tests.service import monitored
 from tests.service.monitored import ask, take, talking, tell
 
 from sottovoce.service.jobs import (
+    Away,
     Backoff,
     Queue,
     Tending,
@@ -105,6 +106,23 @@ def test_a_job_comes_back_later_and_counts_its_attempts(gate):
     assert monitored.jobs(gate, person) == ["todo"]
     (row,) = ask(gate, "SELECT attempts, scheduled_at FROM procrastinate_jobs")
     assert (row.attempts, row.scheduled_at) == (1, later)
+
+
+def test_a_job_that_met_no_database_comes_back_soon_however_often_and_counts_no_attempt(gate):
+    talking(gate, "ada")
+    job = taken(gate)
+
+    async def postponed(queue):
+        queue.uncounted.add(job.id)
+        await queue.retry_job(job)
+
+    with_queue(gate, postponed)
+    assert ask(gate, "SELECT status::text, attempts FROM procrastinate_jobs") == [("todo", 0)]
+    tired = Job(id=1, queue="q", lock=None, queueing_lock=None, task_name="score", attempts=50)
+    backoff, now = Backoff(), datetime.now(UTC)
+    assert backoff.get_retry_decision(exception=OSError(), job=tired) is None
+    again = backoff.get_retry_decision(exception=Away(), job=tired).retry_at
+    assert again - now < timedelta(seconds=2 * backoff.first)
 
 
 def test_a_job_that_fails_while_another_waits_for_its_person_ends(gate):

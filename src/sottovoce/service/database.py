@@ -15,7 +15,8 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sottovoce.errors import ServiceError
 
@@ -25,6 +26,9 @@ processes fit; with two cores 10 are more than can work at once."""
 
 WAIT_SECONDS = 10.0
 """How long a request waits for a connection before it is told to come back; ours."""
+
+AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError)
+"""What SQLAlchemy and psycopg raise when the database cannot be reached or is going down."""
 
 MIGRATING = 0x50_54_54_4F
 """Number of the advisory lock under which one process migrates; any number, the same for all."""

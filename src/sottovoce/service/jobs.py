@@ -27,7 +27,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from sottovoce.service.database import WAIT_SECONDS, Database
+from sottovoce.service.database import AWAY, WAIT_SECONDS, Database
 from sottovoce.service.logs import failure
 
 Handler = Callable[[UUID], Awaitable[str]]
@@ -47,6 +47,10 @@ TEND = "tend"
 
 class Released(Exception):  # noqa: N818 - nothing went wrong
     """A worker that stops gives back a job that it has not really begun."""
+
+
+class Away(Exception):  # noqa: N818 - it is the database that is away
+    """A job met no database: it comes back soon, and that was no attempt."""
 
 
 class Failed(Exception):  # noqa: N818 - what procrastinate is told, and logs
@@ -80,6 +84,8 @@ class Backoff(BaseRetryStrategy):
         """Say when; None after the last attempt. `Job.attempts` counts those before this one."""
         if isinstance(exception, Released):
             return RetryDecision(retry_at=datetime.now(UTC))
+        if isinstance(exception, Away):
+            return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=self.first))
         if job.attempts + 1 >= self.attempts:
             return None
         wait = min(self.first * 2.0**job.attempts, self.longest)
@@ -112,6 +118,9 @@ _MINE: LiteralString = """
     )
 """
 _FINISH = f"{_MINE} SELECT procrastinate_finish_job_v1(id, %(end)s, %(delete)s) FROM mine"  # noqa: S608
+_UNCOUNT: LiteralString = """
+    UPDATE procrastinate_jobs SET attempts = attempts - 1 WHERE id = %(job)s AND status = 'todo'
+"""
 _RETRY = f"{_MINE} SELECT procrastinate_retry_job_v2(id, %(at)s, NULL, NULL, NULL) FROM mine"  # noqa: S608
 
 
@@ -127,11 +136,17 @@ class Queue(JobManager):
         To the database.
     watcher
         Hears of the worker's beginning and of what could not be written down.
+
+    Attributes
+    ----------
+    uncounted
+        Jobs whose next return is no attempt: they met no database.
     """
 
     def __init__(self, connector: procrastinate.PsycopgConnector, watcher: Watcher) -> None:
         super().__init__(connector)
         self._watcher = watcher
+        self.uncounted: set[int | None] = set()
 
     async def register_worker(self) -> int:
         """Make the worker known."""
@@ -154,6 +169,9 @@ class Queue(JobManager):
         """Put a job that is still this worker's back, unless another waits in its place."""
         try:
             await self._settle(job, _RETRY, at=retry_at or datetime.now(UTC))
+            if job.id in self.uncounted:
+                self.uncounted.discard(job.id)
+                await self._settle(job, _UNCOUNT)
         except UniqueViolation:
             structlog.get_logger().info("job-superseded", task=job.task_name, job=job.id)
             await self.finish_job(job, Status.SUCCEEDED, delete_job=True)
@@ -199,10 +217,10 @@ def make_app(
         kwargs={"connect_timeout": int(WAIT_SECONDS), "application_name": "sottovoce worker"},
     )
     app = procrastinate.App(connector=connector)
-    app.job_manager = Queue(connector, watcher)
+    app.job_manager = queue = Queue(connector, watcher)
     for name, handler in handlers.items():
         told = app.task(name=name, queue=name, retry=backoff, pass_context=True)
-        told(_guarded(database, handler))
+        told(_guarded(database, queue, handler))
 
     async def tend(timestamp: int) -> None:  # noqa: ARG001 - procrastinate gives it
         await tending.work()
@@ -213,7 +231,7 @@ def make_app(
     return app
 
 
-def _guarded(database: Database, handler: Handler) -> Callable[..., Awaitable[None]]:
+def _guarded(database: Database, queue: Queue, handler: Handler) -> Callable[..., Awaitable[None]]:
     """Let a handler do a job; what it fails of is noted beside the job, without its words."""
 
     async def run(
@@ -227,6 +245,10 @@ def _guarded(database: Database, handler: Handler) -> Callable[..., Awaitable[No
             outcome = await handler(UUID(row))
         except Released:
             raise
+        except AWAY as error:
+            structlog.get_logger().warning("job-postponed", **said, **failure(error))
+            queue.uncounted.add(job.id)
+            raise Away from None
         except Exception as error:
             known = failure(error)
             structlog.get_logger().warning("job-failed", **said, **known)

@@ -15,25 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sottovoce.service.api.mistakes import WORDS, Mistake, told
+from sottovoce.service.database import AWAY
 from sottovoce.service.logs import failure
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5
 """Seconds after which a client may try a database again that is away: longer than the embedded
 PostgreSQL takes to start (0.8 s, FACTS.md), short enough for a retrying client."""
-
-AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError)
-"""What SQLAlchemy and psycopg raise when the database cannot be reached or is going down."""
 
 
 @dataclass(frozen=True, slots=True)
