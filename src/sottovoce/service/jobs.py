@@ -119,7 +119,8 @@ _MINE: LiteralString = """
 """
 _FINISH = f"{_MINE} SELECT procrastinate_finish_job_v1(id, %(end)s, %(delete)s) FROM mine"  # noqa: S608
 _UNCOUNT: LiteralString = """
-    UPDATE procrastinate_jobs SET attempts = attempts - 1 WHERE id = %(job)s AND status = 'todo'
+    UPDATE procrastinate_jobs SET attempts = attempts - 1
+    WHERE id = %(job)s AND status = 'todo' RETURNING id
 """
 _RETRY = f"{_MINE} SELECT procrastinate_retry_job_v2(id, %(at)s, NULL, NULL, NULL) FROM mine"  # noqa: S608
 
