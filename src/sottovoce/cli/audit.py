@@ -5,8 +5,14 @@ from pathlib import Path
 
 import click
 
-from sottovoce.cli.console import EXISTING_FILE, example, json_option, print_json, stderr
-from sottovoce.cli.keys import data_dir_option
+from sottovoce.cli.console import (
+    EXISTING_FILE,
+    data_dir_option,
+    example,
+    json_option,
+    print_json,
+    stderr,
+)
 from sottovoce.errors import ServiceError, require
 
 

@@ -4,8 +4,14 @@ from pathlib import Path
 
 import click
 
-from sottovoce.cli.console import example, force_option, json_option, print_json, stderr
-from sottovoce.cli.keys import data_dir_option
+from sottovoce.cli.console import (
+    data_dir_option,
+    example,
+    force_option,
+    json_option,
+    print_json,
+    stderr,
+)
 from sottovoce.errors import require
 
 

@@ -31,6 +31,16 @@ FIRST_SPEAKS = 5.0
 """Seconds; ours. torchrun looks every 0.1 seconds whether a process has ended."""
 
 force_option = click.option("--force", is_flag=True, help="Overwrite what stands at the output.")
+model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Run folder, artefact or ensemble.  [default: the small estimator of the package]",
+)
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of the embedded PostgreSQL and its master key.  [default: sottovoce-data]",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print figures as one JSON object."
 )

@@ -6,16 +6,18 @@ from uuid import UUID
 
 import click
 
-from sottovoce.cli.console import example, force_option, free_path, json_option, print_json, stderr
+from sottovoce.cli.console import (
+    data_dir_option,
+    example,
+    force_option,
+    free_path,
+    json_option,
+    print_json,
+    stderr,
+)
 from sottovoce.errors import ServiceError, require
 
 ROLES = ("app", "clinician", "researcher", "admin")
-
-data_dir_option = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Data folder of the service.  [default: sottovoce-data]",
-)
 
 
 @click.group(

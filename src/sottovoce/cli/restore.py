@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from sottovoce.cli.console import example, force_option, stderr
-from sottovoce.cli.keys import data_dir_option
+from sottovoce.cli.console import data_dir_option, example, force_option, stderr
 from sottovoce.errors import require
 
 

@@ -16,6 +16,7 @@ from sottovoce.cli.console import (
     force_option,
     free_path,
     json_option,
+    model_option,
     next_step,
     print_json,
     progress_bar,
@@ -41,11 +42,7 @@ Write = Callable[[dict[str, Any]], None]
     )
 )
 @click.argument("chats", type=EXISTING_FILE)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Run folder, artefact or ensemble.  [default: the small estimator of the package]",
-)
+@model_option
 @click.option(
     "--at",
     type=EXISTING_FILE,

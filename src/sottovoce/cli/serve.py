@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sottovoce.cli.console import example, stderr
+from sottovoce.cli.console import data_dir_option, example, model_option, stderr
 from sottovoce.errors import ServiceError, require
 
 if TYPE_CHECKING:
@@ -26,16 +26,8 @@ if TYPE_CHECKING:
 )
 @click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port; 0 takes one that is free.  [default: 8321]")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder of the embedded PostgreSQL and its master key.  [default: sottovoce-data]",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Run folder, artefact or ensemble.  [default: the small estimator of the package]",
-)
+@data_dir_option
+@model_option
 @click.option("--worker/--no-worker", default=True, help="Whether a worker is started beside it.")
 @click.option("--migrate", is_flag=True, help="Bring the schema forward, and end.")
 def serve(

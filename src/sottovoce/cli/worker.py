@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from sottovoce import __version__
-from sottovoce.cli.console import example
+from sottovoce.cli.console import data_dir_option, example, model_option
 from sottovoce.errors import require
 
 
@@ -21,16 +21,8 @@ from sottovoce.errors import require
         "sottovoce worker --once",
     )
 )
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Run folder, artefact or ensemble.  [default: the small estimator of the package]",
-)
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder of the embedded PostgreSQL and its master key.  [default: sottovoce-data]",
-)
+@model_option
+@data_dir_option
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
