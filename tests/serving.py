@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -157,16 +159,19 @@ def message(number: int, text: str = "hello", **changes: Any) -> dict[str, Any]:
 @contextmanager
 def staged(gate: Gate, **chosen: Any) -> Iterator[Stage]:
     """Give an app on a gate, with an account and a key of each role."""
-    app = new_app(ServiceSettings(**(PLAIN | chosen)), gate)
-    client = TestClient(Everywhere(app), raise_server_exceptions=False, base_url="http://localhost")
-    with client:
-        stage = Stage(gate, app, client)
-        for role in ROLES:
-            with gate.database.transaction() as connection:
-                made = accounts.add_account(connection, f"the {role}", role, gate.clock())
-            stage.accounts[role] = made.id
-            stage.secrets[role] = stage.key(role)[1]
-        yield stage
+    with TemporaryDirectory(prefix="sottovoce-") as place:
+        noted = {"erased_file": Path(place) / "erased.txt"}
+        app = new_app(ServiceSettings(**(PLAIN | noted | chosen)), gate)
+        with TestClient(
+            Everywhere(app), raise_server_exceptions=False, base_url="http://localhost"
+        ) as client:
+            stage = Stage(gate, app, client)
+            for role in ROLES:
+                with gate.database.transaction() as connection:
+                    made = accounts.add_account(connection, f"the {role}", role, gate.clock())
+                stage.accounts[role] = made.id
+                stage.secrets[role] = stage.key(role)[1]
+            yield stage
 
 
 @contextmanager

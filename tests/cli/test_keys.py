@@ -2,9 +2,12 @@
 
 import json
 import stat
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from sottovoce.service.api.callers import BELIEVED
 
 
 def created(operate, *options: str) -> dict:
@@ -67,6 +70,7 @@ def test_a_revoked_key_opens_nothing_any_more(operate, serving):
     made = created(operate, "--role", "app", "--name", "leaving")
     assert serving.ask("GET", "/v1/people", made["secret"]).status_code == 200
     assert operate("keys", "revoke", made["id"]).exit_code == 0
+    time.sleep(BELIEVED)  # as long as another process believes what it was told before
     assert serving.ask("GET", "/v1/people", made["secret"]).status_code == 401
     assert state(operate, made["id"]) == "revoked"
 
