@@ -16,8 +16,7 @@ from sottovoce.cli.console import (
     stderr,
 )
 from sottovoce.errors import ServiceError, require
-
-ROLES = ("app", "clinician", "researcher", "admin")
+from sottovoce.service.principals import ROLES
 
 
 @click.group(

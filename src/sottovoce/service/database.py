@@ -120,15 +120,6 @@ class Database:
         with self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
-    def suits(self) -> bool:
-        """Whether the schema is this program's, or a newer one.
-
-        While a new version is rolled out the one before goes on working on the schema that the new
-        one made: a step adds, and what it replaces goes in a later version's step.
-        """
-        found = self.revision()
-        return found is not None and (found == newest_revision() or not _known(found))
-
     def require_newest(self) -> None:
         """Raise ServiceError unless the schema is the one that this program knows."""
         self.check()
@@ -242,6 +233,15 @@ def newest_revision() -> str:
     newest = ScriptDirectory.from_config(_configuration(None)).get_current_head()
     assert newest is not None
     return newest
+
+
+def suits(revision: str) -> bool:
+    """Whether a schema is this program's, or a newer one.
+
+    While a new version is rolled out the one before goes on working on the schema that the new
+    one made: a step adds, and what it replaces goes in a later version's step.
+    """
+    return revision == newest_revision() or not _known(revision)
 
 
 def _known(revision: str) -> bool:

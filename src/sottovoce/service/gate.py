@@ -149,9 +149,8 @@ class Gate:
                 yield case
                 self.note(connection, [Entry.of(who, action, case.person, "ok", at)])
         except Exception as error:
-            outcome = error.outcome if isinstance(error, Refusal) else "failed"
             known = None if found is None else found.id
-            self._note_failure(Entry.of(who, action, known, outcome, at), error)
+            self._note_failure(Entry.of(who, action, known, _outcome(error), at), error)
             raise
 
     @contextmanager
@@ -169,8 +168,7 @@ class Gate:
                     yield connection
                     entries.append(Entry.of(who, action, None, "ok", at))
         except Exception as error:
-            outcome = error.outcome if isinstance(error, Refusal) else "failed"
-            self._note_failure(Entry.of(who, action, None, outcome, at), error)
+            self._note_failure(Entry.of(who, action, None, _outcome(error), at), error)
             raise
 
     def listed(
@@ -266,6 +264,11 @@ class Gate:
             if isinstance(error, SottovoceError):  # refused, and it could not be written down
                 raise
             # the database is away: the first error says so, and nothing was done
+
+
+def _outcome(error: Exception) -> str:
+    """Say how the audit log calls what was refused, or failed."""
+    return error.outcome if isinstance(error, Refusal) else "failed"
 
 
 @cache

@@ -104,15 +104,12 @@ def add(case: Case, batch: Sequence[Said], delay: timedelta) -> Stored:
     if any(unique[digest] != said for digest, said in zip(digests, batch, strict=True)):
         raise Conflict("two messages of the batch share an id; give every message one of its own")
     early = _in_order(case, batch)
-    rows = [
-        {
-            "digest": digest,
-            "at": early.get(said.sent_at, said.sent_at),
-            "sealed": case.key.seal(_record(said), _place(digest)),
-        }
-        for digest, said in unique.items()
-    ]
-    new = _store(case, rows, delay)
+    columns: dict[str, list[Any]] = {
+        "digests": list(unique),
+        "ats": [early.get(said.sent_at, said.sent_at) for said in unique.values()],
+        "sealed": [case.key.seal(_record(said), _place(key)) for key, said in unique.items()],
+    }
+    new = _store(case, columns, delay)
     _check_known(case, {digest: said for digest, said in unique.items() if digest not in new})
     ahead = sum(unique[digest].sent_at > case.at for digest in new)
     return Stored(len(new), len(unique) - len(new), ahead)
@@ -138,20 +135,17 @@ _STORE = Frequent(
 """Messages, the change that they are, and the job: one statement, since it is asked most often."""
 
 
-def _store(case: Case, rows: Sequence[dict[str, Any]], delay: timedelta) -> set[bytes]:
+def _store(case: Case, columns: dict[str, list[Any]], delay: timedelta) -> set[bytes]:
     """Store rows of a person whose own row is locked; give the digests of those that are new."""
-    if not rows:
+    if not columns["digests"]:
         return set()
     given = {
         "person": case.person,
         "revision": case.revision + 1,
         "received": case.at,
         "due": case.at + delay,
-        "digests": [row["digest"] for row in rows],
-        "ats": [row["at"] for row in rows],
-        "sealed": [row["sealed"] for row in rows],
     }
-    found = _STORE.first(case.connection, **given)
+    found = _STORE.first(case.connection, **given, **columns)
     return set() if found is None else set(found[0])
 
 

@@ -29,6 +29,7 @@ from uuid import UUID
 import httpx2
 from standardwebhooks import Webhook
 
+from sottovoce.consent import PURPOSES
 from sottovoce.conversations import format_time
 
 Address = IPv4Address | IPv6Address
@@ -57,7 +58,7 @@ LONGEST_WAIT = 86400.0
 """Seconds of the longest Retry-After that is heeded: the longest delay of the schedule."""
 
 WORDS: Mapping[str, frozenset[str]] = {
-    "purpose": frozenset({"monitoring", "warning", "research", "external_annotation"}),
+    "purpose": frozenset(PURPOSES),
     "state": frozenset({"granted", "withdrawn"}),
     "outcome": frozenset({"scored", "abstained", "refused"}),
 }

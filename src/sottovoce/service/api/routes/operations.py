@@ -23,6 +23,7 @@ from sottovoce.service.api.dependencies import WithCaller, WithParts
 from sottovoce.service.api.problems import Problem, responses
 from sottovoce.service.api.requests import PAGE, Cursor, Limit
 from sottovoce.service.api.routes.people import ABOUT_ONE, REFUSALS
+from sottovoce.service.database import suits
 from sottovoce.service.refusals import NotFound
 from sottovoce.service.tables import audit
 from sottovoce.service.telemetry import CONTENT_TYPE
@@ -42,10 +43,10 @@ def health() -> HealthOut:
 def ready(has: WithParts) -> ReadyOut:
     """Say that requests can be answered: the database is there, its schema is the right one."""
     try:
-        suits, found = has.gate.database.suits(), has.gate.database.revision()
+        found = has.gate.database.revision()
     except (SQLAlchemyError, ServiceError):
-        suits, found = False, None
-    if not suits or found is None:
+        found = None
+    if found is None or not suits(found):
         raise Problem("unavailable", "The database is away, or its schema is an older one.")
     return ReadyOut(status="ready", schema_revision=found, version=__version__)
 
